@@ -1,0 +1,89 @@
+using System.Runtime.Intrinsics;
+
+namespace EmbeddingKernels.Core;
+
+/// <summary>
+/// A vector of <see cref="Lanes"/> floats. Kernels are written once over it and compiled for each width; every member is
+/// inlined to one instruction or a few, so the abstraction leaves no trace in the machine code
+/// (<c>dotnet run -c Release --project bench -- disasm</c> shows it).
+/// </summary>
+/// <remarks>
+/// Methods with hot loops over it carry <c>AggressiveOptimization</c>: they are called once and run long, so tiering would
+/// leave them in unoptimised code. Comparisons give a bit mask, lane 0 in bit 0; a comparison with NaN is false.
+/// </remarks>
+internal unsafe interface IWide<TSelf>
+    where TSelf : unmanaged, IWide<TSelf>
+{
+    /// <summary>Floats per vector: 1, 4, 8 or 16.</summary>
+    static abstract int Lanes { get; }
+
+    /// <summary>Architectural vector registers, which bounds how many accumulators a loop can keep.</summary>
+    static abstract int Registers { get; }
+
+    static abstract TSelf Zero { get; }
+
+    /// <summary>0, 1, 2, ... in lane order.</summary>
+    static abstract TSelf Ramp { get; }
+
+    static abstract TSelf Broadcast(float value);
+
+    static abstract TSelf Load(float* source);
+
+    static abstract void Store(float* destination, TSelf value);
+
+    /// <summary>The first <paramref name="count"/> (0 to Lanes) floats, zeros after them; memory past them is not touched.</summary>
+    static abstract TSelf LoadFirst(float* source, int count);
+
+    /// <summary>Stores the first <paramref name="count"/> (0 to Lanes) floats; memory past them is not touched.</summary>
+    static abstract void StoreFirst(float* destination, TSelf value, int count);
+
+    static abstract TSelf operator +(TSelf a, TSelf b);
+
+    static abstract TSelf operator -(TSelf a, TSelf b);
+
+    static abstract TSelf operator *(TSelf a, TSelf b);
+
+    static abstract TSelf operator /(TSelf a, TSelf b);
+
+    /// <summary>a*b + c, fused where the hardware fuses at no cost.</summary>
+    static abstract TSelf MultiplyAdd(TSelf a, TSelf b, TSelf c);
+
+    /// <summary>c - a*b, fused where the hardware fuses at no cost.</summary>
+    static abstract TSelf NegatedMultiplyAdd(TSelf a, TSelf b, TSelf c);
+
+    /// <summary>Lane-wise a &lt; b ? a : b, which gives b where either is NaN (the x86 rule, the same on all widths).</summary>
+    static abstract TSelf Min(TSelf a, TSelf b);
+
+    /// <summary>Lane-wise a &gt; b ? a : b, which gives b where either is NaN (the x86 rule, the same on all widths).</summary>
+    static abstract TSelf Max(TSelf a, TSelf b);
+
+    static abstract TSelf Abs(TSelf a);
+
+    static abstract TSelf Sqrt(TSelf a);
+
+    /// <summary>Nearest integer, ties to even.</summary>
+    static abstract TSelf Round(TSelf a);
+
+    /// <summary>
+    /// 1/a for normal positive a whose reciprocal is normal, relative error below 2^-21 (hardware estimate and one Newton
+    /// step, or a division where there is no estimate).
+    /// </summary>
+    static abstract TSelf Reciprocal(TSelf a);
+
+    /// <summary>a * 2^n for integral n in -126..127 (a shift into the exponent field).</summary>
+    static abstract TSelf ScaleByPowerOfTwo(TSelf a, TSelf n);
+
+    /// <summary>Splits normal positive a into m * 2^e with m in [0.5, 1).</summary>
+    static abstract TSelf SplitExponent(TSelf a, out TSelf e);
+
+    static abstract uint GreaterThan(TSelf a, TSelf b);
+
+    /// <summary>Lane-wise a &lt; b ? x : y.</summary>
+    static abstract TSelf SelectLess(TSelf a, TSelf b, TSelf x, TSelf y);
+
+    /// <summary>Sum of all lanes, added pairwise.</summary>
+    static abstract float Sum(TSelf a);
+
+    /// <summary>The four sums of the lanes of a, b, c and d: one transposing reduction instead of four horizontal ones.</summary>
+    static abstract Vector128<float> Sum4(TSelf a, TSelf b, TSelf c, TSelf d);
+}

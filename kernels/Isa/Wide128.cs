@@ -1,0 +1,113 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace EmbeddingKernels.Core;
+
+/// <summary>4 lanes: <see cref="IsaLevel.Portable"/>.</summary>
+internal readonly unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
+{
+    private readonly Vector128<float> _v = value;
+
+    public static int Lanes => 4;
+
+    public static int Registers => 16;
+
+    public static Wide128 Zero => new(Vector128<float>.Zero);
+
+    public static Wide128 Ramp => new(Vector128.CreateSequence(0f, 1f));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 Broadcast(float value) => new(Vector128.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 Load(float* source) => new(Vector128.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(float* destination, Wide128 value) => value._v.Store(destination);
+
+    public static Wide128 LoadFirst(float* source, int count)
+    {
+        // Masked loads do not exist below AVX; three floats at most are picked one by one.
+        return count switch
+        {
+            >= 4 => Load(source),
+            3 => new(Vector128.Create(source[0], source[1], source[2], 0f)),
+            2 => new(Vector128.Create(source[0], source[1], 0f, 0f)),
+            1 => new(Vector128.CreateScalar(source[0])),
+            _ => Zero,
+        };
+    }
+
+    public static void StoreFirst(float* destination, Wide128 value, int count)
+    {
+        if (count >= 4)
+        {
+            value._v.Store(destination);
+            return;
+        }
+
+        for (int i = 0; i < count; i++)
+            destination[i] = value._v.GetElement(i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 operator +(Wide128 a, Wide128 b) => new(a._v + b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 operator -(Wide128 a, Wide128 b) => new(a._v - b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 operator *(Wide128 a, Wide128 b) => new(a._v * b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 operator /(Wide128 a, Wide128 b) => new(a._v / b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 MultiplyAdd(Wide128 a, Wide128 b, Wide128 c) => new(Vector128.MultiplyAddEstimate(a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 NegatedMultiplyAdd(Wide128 a, Wide128 b, Wide128 c) => new(Vector128.MultiplyAddEstimate(-a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 Min(Wide128 a, Wide128 b) => new(Vector128.ConditionalSelect(Vector128.LessThan(a._v, b._v), a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 Max(Wide128 a, Wide128 b) => new(Vector128.ConditionalSelect(Vector128.GreaterThan(a._v, b._v), a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 Abs(Wide128 a) => new(Vector128.Abs(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 Sqrt(Wide128 a) => new(Vector128.Sqrt(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 Round(Wide128 a) => new(Vector128.Round(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 Reciprocal(Wide128 a) => new(Vector128<float>.One / a._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 ScaleByPowerOfTwo(Wide128 a, Wide128 n) =>
+        new(a._v * ((Vector128.ConvertToInt32Native(n._v) + Vector128.Create(127)) << 23).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 SplitExponent(Wide128 a, out Wide128 e)
+    {
+        Vector128<int> bits = a._v.AsInt32();
+        e = new(Vector128.ConvertToSingle((bits >> 23) - Vector128.Create(126)));
+        return new(((bits & Vector128.Create(0x007FFFFF)) | Vector128.Create(0x3F000000)).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint GreaterThan(Wide128 a, Wide128 b) => (uint)Vector128.GreaterThan(a._v, b._v).ExtractMostSignificantBits();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 SelectLess(Wide128 a, Wide128 b, Wide128 x, Wide128 y) =>
+        new(Vector128.ConditionalSelect(Vector128.LessThan(a._v, b._v), x._v, y._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Wide128 a) => Vector128.Sum(a._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sum4(Wide128 a, Wide128 b, Wide128 c, Wide128 d) => Transpose4.Sum(a._v, b._v, c._v, d._v);
+}

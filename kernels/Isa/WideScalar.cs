@@ -1,0 +1,76 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace EmbeddingKernels.Core;
+
+/// <summary>One lane: <see cref="IsaLevel.Scalar"/>.</summary>
+internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
+{
+    private readonly float _v = value;
+
+    public static int Lanes => 1;
+
+    public static int Registers => 16;
+
+    public static WideScalar Zero => default;
+
+    public static WideScalar Ramp => default;
+
+    public static WideScalar Broadcast(float value) => new(value);
+
+    public static WideScalar Load(float* source) => new(*source);
+
+    public static void Store(float* destination, WideScalar value) => *destination = value._v;
+
+    public static WideScalar LoadFirst(float* source, int count) => count > 0 ? new(*source) : default;
+
+    public static void StoreFirst(float* destination, WideScalar value, int count)
+    {
+        if (count > 0)
+            *destination = value._v;
+    }
+
+    public static WideScalar operator +(WideScalar a, WideScalar b) => new(a._v + b._v);
+
+    public static WideScalar operator -(WideScalar a, WideScalar b) => new(a._v - b._v);
+
+    public static WideScalar operator *(WideScalar a, WideScalar b) => new(a._v * b._v);
+
+    public static WideScalar operator /(WideScalar a, WideScalar b) => new(a._v / b._v);
+
+    public static WideScalar MultiplyAdd(WideScalar a, WideScalar b, WideScalar c) => new((a._v * b._v) + c._v);
+
+    public static WideScalar NegatedMultiplyAdd(WideScalar a, WideScalar b, WideScalar c) => new(c._v - (a._v * b._v));
+
+    public static WideScalar Min(WideScalar a, WideScalar b) => a._v < b._v ? a : b;
+
+    public static WideScalar Max(WideScalar a, WideScalar b) => a._v > b._v ? a : b;
+
+    public static WideScalar Abs(WideScalar a) => new(MathF.Abs(a._v));
+
+    public static WideScalar Sqrt(WideScalar a) => new(MathF.Sqrt(a._v));
+
+    public static WideScalar Round(WideScalar a) => new(MathF.Round(a._v));
+
+    public static WideScalar Reciprocal(WideScalar a) => new(1f / a._v);
+
+    public static WideScalar ScaleByPowerOfTwo(WideScalar a, WideScalar n) =>
+        new(a._v * BitConverter.Int32BitsToSingle(((int)n._v + 127) << 23));
+
+    public static WideScalar SplitExponent(WideScalar a, out WideScalar e)
+    {
+        int bits = BitConverter.SingleToInt32Bits(a._v);
+        e = new((bits >> 23) - 126);
+        return new(BitConverter.Int32BitsToSingle((bits & 0x007FFFFF) | 0x3F000000));
+    }
+
+    public static uint GreaterThan(WideScalar a, WideScalar b) => a._v > b._v ? 1u : 0u;
+
+    public static WideScalar SelectLess(WideScalar a, WideScalar b, WideScalar x, WideScalar y) => a._v < b._v ? x : y;
+
+    public static float Sum(WideScalar a) => a._v;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sum4(WideScalar a, WideScalar b, WideScalar c, WideScalar d) =>
+        Vector128.Create(a._v, b._v, c._v, d._v);
+}
