@@ -1,0 +1,170 @@
+namespace EmbeddingKernels.Core;
+
+/// <summary>How alike two vectors q and x are.</summary>
+public enum SimilarityMetric
+{
+    /// <summary>sum of q_i x_i; larger is closer.</summary>
+    Dot = 0,
+
+    /// <summary>q.x / (|q| |x|), and 0 where either is the zero vector; larger is closer.</summary>
+    Cosine = 1,
+
+    /// <summary>sum of (q_i - x_i)^2; smaller is closer.</summary>
+    SquaredEuclidean = 2,
+
+    /// <summary>The square root of <see cref="SquaredEuclidean"/>; smaller is closer.</summary>
+    Euclidean = 3,
+}
+
+/// <summary>
+/// Exact (brute-force) similarity of each row of one matrix to each row of another: all scores, or the k best rows of each
+/// query without storing the scores.
+/// </summary>
+/// <remarks>
+/// <para>All methods are thread-safe, keep no state but pooled scratch memory, and check their arguments before the first
+/// write. Destinations must not overlap the inputs.</para>
+/// <para>No pool means the caller's thread only.</para>
+/// </remarks>
+public static unsafe class Similarity
+{
+    /// <summary>The id in a slot of a top-k result for which there was no candidate.</summary>
+    public const long NoId = -1;
+
+    /// <summary>scores[i, j] = metric(queries[i], data[j]).</summary>
+    /// <param name="queries">m x d.</param>
+    /// <param name="data">n x d.</param>
+    /// <param name="metric">What to compute.</param>
+    /// <param name="scores">m x n, overwritten.</param>
+    /// <param name="pool">Threads to work on; the result does not depend on their number.</param>
+    /// <exception cref="ArgumentException">The shapes do not fit each other.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="metric"/> is no defined metric.</exception>
+    public static void Scores(MatrixView<float> queries, MatrixView<float> data, SimilarityMetric metric, MatrixView<float> scores, WorkerPool? pool = null)
+    {
+        CheckInputs(queries, data, metric);
+        CheckShape(scores.Rows, scores.Columns, queries.Rows, data.Rows, nameof(scores));
+        SimilarityReference.Scores(queries, data, metric, scores);
+    }
+
+    /// <summary>
+    /// The <paramref name="k"/> rows of <paramref name="data"/> that are closest to each query, closest first. The matrix of
+    /// scores is never stored.
+    /// </summary>
+    /// <remarks>
+    /// <para>A score is the metric computed in double precision and rounded to float. Rows are ordered by it: dot products
+    /// and cosines descending, distances ascending; of equal scores the lower row index comes first. So equal rows have
+    /// distance exactly 0, and the result does not depend on the instruction-set level, the number of threads, or on how
+    /// queries are split over calls.</para>
+    /// <para>A row whose score is NaN is no candidate. Where there are fewer than k candidates the remaining slots hold the
+    /// id <see cref="NoId"/> and the worst score: negative infinity for dot products and cosines, positive infinity for
+    /// distances.</para>
+    /// </remarks>
+    /// <param name="queries">m x d.</param>
+    /// <param name="data">n x d.</param>
+    /// <param name="k">Rows wanted per query, at least 1; may exceed n.</param>
+    /// <param name="metric">What closest means.</param>
+    /// <param name="ids">m x k, overwritten with row indices of <paramref name="data"/>.</param>
+    /// <param name="scores">m x k, overwritten with the scores of those rows.</param>
+    /// <param name="excludeSelf">Never return row i of <paramref name="data"/> for query i: the neighbours of a set within itself.</param>
+    /// <param name="pool">Threads to work on; the result does not depend on their number.</param>
+    /// <exception cref="ArgumentException">The shapes do not fit each other.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="k"/> is below 1 or <paramref name="metric"/> is no defined metric.</exception>
+    public static void TopK(
+        MatrixView<float> queries,
+        MatrixView<float> data,
+        int k,
+        SimilarityMetric metric,
+        MatrixView<long> ids,
+        MatrixView<float> scores,
+        bool excludeSelf = false,
+        WorkerPool? pool = null)
+    {
+        CheckInputs(queries, data, metric);
+        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
+        CheckShape(ids.Rows, ids.Columns, queries.Rows, k, nameof(ids));
+        CheckShape(scores.Rows, scores.Columns, queries.Rows, k, nameof(scores));
+        SimilarityReference.TopK(queries, data, k, metric, ids, scores, excludeSelf);
+    }
+
+    /// <summary>scores[i * n + j] = metric(query i, data row j) for rows of <paramref name="dimension"/> floats without gaps.</summary>
+    /// <param name="queries">m * dimension floats.</param>
+    /// <param name="data">n * dimension floats.</param>
+    /// <param name="dimension">Floats per row, at least 1.</param>
+    /// <param name="metric">What to compute.</param>
+    /// <param name="scores">m * n floats, overwritten.</param>
+    /// <param name="pool">Threads to work on; the result does not depend on their number.</param>
+    /// <exception cref="ArgumentException">A length does not fit the others.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="dimension"/> is below 1 or <paramref name="metric"/> is no defined metric.</exception>
+    public static void Scores(
+        ReadOnlySpan<float> queries, ReadOnlySpan<float> data, int dimension, SimilarityMetric metric, Span<float> scores, WorkerPool? pool = null)
+    {
+        int m = RowCount(queries.Length, dimension, nameof(queries));
+        int n = RowCount(data.Length, dimension, nameof(data));
+        CheckLength(scores.Length, (long)m * n, nameof(scores));
+        fixed (float* q = queries, x = data, s = scores)
+            Scores(new(q, m, dimension), new(x, n, dimension), metric, new MatrixView<float>(s, m, n), pool);
+    }
+
+    /// <summary>The k closest rows of <paramref name="data"/> to each query, for rows of <paramref name="dimension"/> floats without gaps.</summary>
+    /// <param name="queries">m * dimension floats.</param>
+    /// <param name="data">n * dimension floats.</param>
+    /// <param name="dimension">Floats per row, at least 1.</param>
+    /// <param name="k">Rows wanted per query, at least 1; may exceed n.</param>
+    /// <param name="metric">What closest means.</param>
+    /// <param name="ids">m * k row indices, overwritten, k for each query in turn.</param>
+    /// <param name="scores">m * k scores, overwritten.</param>
+    /// <param name="excludeSelf">Never return row i of <paramref name="data"/> for query i.</param>
+    /// <param name="pool">Threads to work on; the result does not depend on their number.</param>
+    /// <inheritdoc cref="TopK(MatrixView{float}, MatrixView{float}, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)" path="/remarks"/>
+    /// <exception cref="ArgumentException">A length does not fit the others.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// <paramref name="dimension"/> or <paramref name="k"/> is below 1 or <paramref name="metric"/> is no defined metric.
+    /// </exception>
+    public static void TopK(
+        ReadOnlySpan<float> queries,
+        ReadOnlySpan<float> data,
+        int dimension,
+        int k,
+        SimilarityMetric metric,
+        Span<long> ids,
+        Span<float> scores,
+        bool excludeSelf = false,
+        WorkerPool? pool = null)
+    {
+        int m = RowCount(queries.Length, dimension, nameof(queries));
+        int n = RowCount(data.Length, dimension, nameof(data));
+        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
+        CheckLength(ids.Length, (long)m * k, nameof(ids));
+        CheckLength(scores.Length, (long)m * k, nameof(scores));
+        fixed (float* q = queries, x = data, s = scores)
+        fixed (long* i = ids)
+            TopK(new(q, m, dimension), new(x, n, dimension), k, metric, new(i, m, k), new(s, m, k), excludeSelf, pool);
+    }
+
+    private static void CheckInputs(MatrixView<float> queries, MatrixView<float> data, SimilarityMetric metric)
+    {
+        if (queries.Columns != data.Columns)
+            throw new ArgumentException($"The data has {data.Columns} columns and the queries have {queries.Columns}.", nameof(data));
+        if (!Enum.IsDefined(metric))
+            throw new ArgumentOutOfRangeException(nameof(metric), metric, "Not a similarity metric.");
+    }
+
+    private static void CheckShape(nint rows, nint columns, nint wantedRows, nint wantedColumns, string name)
+    {
+        if (rows != wantedRows || columns != wantedColumns)
+            throw new ArgumentException($"The shape must be {wantedRows} x {wantedColumns} and is {rows} x {columns}.", name);
+    }
+
+    private static int RowCount(int length, int dimension, string name)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(dimension, 1);
+        if (length % dimension != 0)
+            throw new ArgumentException($"The length {length} is no multiple of the dimension {dimension}.", name);
+        return length / dimension;
+    }
+
+    private static void CheckLength(int length, long wanted, string name)
+    {
+        if (length != wanted)
+            throw new ArgumentException($"The length must be {wanted} and is {length}.", name);
+    }
+}
