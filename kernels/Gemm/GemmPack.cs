@@ -1,0 +1,121 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace EmbeddingKernels.Core;
+
+/// <summary>
+/// One operand of a product as the register tile sees it: lanes (rows of op(A), columns of op(B)) and depth (k). Element
+/// (lane, k) stands at Data[lane * LaneStride + k * DepthStride]; one of the strides is 1.
+/// </summary>
+internal readonly unsafe struct GemmOperand(float* data, nint lanes, nint depth, nint laneStride, nint depthStride)
+{
+    public readonly float* Data = data;
+    public readonly nint Lanes = lanes;
+    public readonly nint Depth = depth;
+    public readonly nint LaneStride = laneStride;
+    public readonly nint DepthStride = depthStride;
+
+    /// <summary>The lanes are the matrix's rows.</summary>
+    public static GemmOperand OfRows(MatrixView<float> matrix) => new(matrix.Data, matrix.Rows, matrix.Columns, matrix.Stride, 1);
+
+    /// <summary>The lanes are the matrix's columns.</summary>
+    public static GemmOperand OfColumns(MatrixView<float> matrix) => new(matrix.Data, matrix.Columns, matrix.Rows, 1, matrix.Stride);
+
+    public GemmOperand Slice(nint lane, nint lanes, nint k, nint depth) =>
+        new(Data + (lane * LaneStride) + (k * DepthStride), lanes, depth, LaneStride, DepthStride);
+}
+
+/// <summary>Copies operands into panels: <c>width</c> lanes side by side for each k, so that the tile reads straight on.</summary>
+internal static unsafe class GemmPack
+{
+    public static nint Panels(nint lanes, int width) => (lanes + width - 1) / width;
+
+    /// <summary>Packs panels <paramref name="first"/> to <paramref name="end"/> - 1, padding lanes past the operand's end with zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Pack(in GemmOperand source, int width, nint first, nint end, float* panels)
+    {
+        for (nint p = first; p < end; p++)
+        {
+            int lanes = (int)Math.Min(width, source.Lanes - (p * width));
+            float* target = panels + (p * width * source.Depth);
+            float* origin = source.Data + (p * width * source.LaneStride);
+            if (lanes < width)
+                Pad(target, width, lanes, source.Depth);
+            if (source.LaneStride == 1)
+                CopyLanes(origin, source.DepthStride, lanes, source.Depth, target, width);
+            else
+                Transpose(origin, source.LaneStride, lanes, source.Depth, target, width);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Pad(float* target, int width, int from, nint depth)
+    {
+        for (nint k = 0; k < depth; k++)
+        {
+            for (int lane = from; lane < width; lane++)
+                target[(k * width) + lane] = 0f;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void CopyLanes(float* source, nint stride, int lanes, nint depth, float* target, int width)
+    {
+        for (nint k = 0; k < depth; k++)
+        {
+            int lane = 0;
+            for (; lane <= lanes - 4; lane += 4)
+                Vector128.Load(source + lane).Store(target + lane);
+            for (; lane < lanes; lane++)
+                target[lane] = source[lane];
+            source += stride;
+            target += width;
+        }
+    }
+
+    // Blocks of 4 lanes x 4 k are turned in registers; what remains at either edge goes one by one.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Transpose(float* source, nint stride, int lanes, nint depth, float* target, int width)
+    {
+        int lane = 0;
+        for (; lane <= lanes - 4; lane += 4)
+        {
+            float* row0 = source + (lane * stride);
+            float* row1 = row0 + stride;
+            float* row2 = row1 + stride;
+            float* row3 = row2 + stride;
+            float* out0 = target + lane;
+            nint k = 0;
+            for (; k <= depth - 4; k += 4)
+            {
+                Vector128<float> a = Vector128.Load(row0 + k);
+                Vector128<float> b = Vector128.Load(row1 + k);
+                Vector128<float> c = Vector128.Load(row2 + k);
+                Vector128<float> d = Vector128.Load(row3 + k);
+                Transpose4.Rows(ref a, ref b, ref c, ref d);
+                a.Store(out0);
+                b.Store(out0 + width);
+                c.Store(out0 + (2 * width));
+                d.Store(out0 + (3 * width));
+                out0 += 4 * width;
+            }
+
+            for (; k < depth; k++)
+            {
+                out0[0] = row0[k];
+                out0[1] = row1[k];
+                out0[2] = row2[k];
+                out0[3] = row3[k];
+                out0 += width;
+            }
+        }
+
+        for (; lane < lanes; lane++)
+        {
+            float* row = source + (lane * stride);
+            float* column = target + lane;
+            for (nint k = 0; k < depth; k++)
+                column[k * width] = row[k];
+        }
+    }
+}
