@@ -13,7 +13,7 @@ internal sealed class FormatReader : IDisposable
     private const int BufferBytes = 256 << 10;
 
     private readonly Stream _stream;
-    private readonly bool _ownsStream;
+    private readonly FileStream? _file;
     private readonly long? _end;
     private byte[] _buffer = [];
     private int _start;
@@ -27,7 +27,7 @@ internal sealed class FormatReader : IDisposable
         FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
         bool gzip = AtomicFile.IsGzip(path);
         Name = path;
-        _ownsStream = true;
+        _file = file;
         _stream = gzip ? new GunzipStream(file) : file;
         if (!file.CanSeek)
             return;
@@ -60,6 +60,12 @@ internal sealed class FormatReader : IDisposable
     /// <summary>No more than this many bytes can follow; null where that is unknown.</summary>
     public long? RemainingAtMost => _end - _consumed;
 
+    /// <summary>How much of the source was read, 0 to 1; 0 where its length is unknown.</summary>
+    public double Progress =>
+        _file is { CanSeek: true, Length: > 0 } ? (double)_file.Position / _file.Length
+        : _file is null && _end > 0 ? (double)_consumed / _end.Value
+        : 0;
+
     /// <summary>The bytes that are buffered and not taken yet.</summary>
     public ReadOnlySpan<byte> Buffered => _buffer.AsSpan(_start, _filled - _start);
 
@@ -70,7 +76,7 @@ internal sealed class FormatReader : IDisposable
         _consumed += count;
     }
 
-    /// <summary>Adds to <see cref="Buffered"/>, which may hold less than <see cref="BufferBytes"/>; false at the end of the data.</summary>
+    /// <summary>Adds to <see cref="Buffered"/>; false at the end of the data, or where the buffer is full.</summary>
     public bool Fill()
     {
         if (_buffer.Length == 0)
@@ -105,6 +111,48 @@ internal sealed class FormatReader : IDisposable
         }
     }
 
+    /// <summary>
+    /// Shows what follows up to <paramref name="end"/> without taking it; to the end of the data where it does not come.
+    /// </summary>
+    /// <param name="end">The byte to look for.</param>
+    /// <param name="maximum">Stop looking after this many bytes.</param>
+    /// <param name="found">Whether <paramref name="end"/> follows the returned bytes.</param>
+    /// <returns>At most <paramref name="maximum"/> bytes, valid until the next call.</returns>
+    public ReadOnlySpan<byte> PeekTo(byte end, int maximum, out bool found)
+    {
+        int searched = 0;
+        while (true)
+        {
+            int length = Buffered[searched..].IndexOf(end);
+            found = length >= 0 && searched + length <= maximum;
+            if (found)
+                return Buffered[..(searched + length)];
+            searched = Buffered.Length;
+            if (searched >= maximum)
+                return Buffered[..maximum];
+            if (searched == _buffer.Length && searched > 0)
+                Array.Resize(ref _buffer, (int)Math.Min(2L * searched, Array.MaxLength));
+            if (!Fill())
+                return Buffered;
+        }
+    }
+
+    /// <summary>Takes a line without its end ("\n", "\r\n", or the end of the data); false where nothing follows.</summary>
+    /// <param name="maximum">A longer line is an error.</param>
+    /// <param name="line">Valid until the next call.</param>
+    /// <param name="row">The line's number for the message.</param>
+    public bool TryReadLine(int maximum, out ReadOnlySpan<byte> line, long? row = null)
+    {
+        line = PeekTo((byte)'\n', maximum, out bool found);
+        if (!found && line.Length >= maximum)
+            Throw($"the line does not end within {maximum} bytes", row);
+        Advance(line.Length + (found ? 1 : 0));
+        bool any = found || line.Length > 0;
+        if (line.Length > 0 && line[^1] == '\r')
+            line = line[..^1];
+        return any;
+    }
+
     /// <summary>Throws if data follows.</summary>
     public void ExpectEnd(string after)
     {
@@ -127,7 +175,7 @@ internal sealed class FormatReader : IDisposable
 
     public void Dispose()
     {
-        if (_ownsStream)
+        if (_file is not null)
             _stream.Dispose();
     }
 
