@@ -38,15 +38,28 @@ internal static class ScratchPool
 
     public static AlignedBuffer<byte> Rent(nint bytes)
     {
-        // A buffer much larger than asked for is left to whoever needs it.
-        for (int i = 0; i < Slots.Length; i++)
+        // The smallest that is large enough, so that a call which takes several finds the same ones again; one much larger
+        // than asked for is left to whoever needs it.
+        while (true)
         {
-            AlignedBuffer<byte>? seen = Volatile.Read(ref Slots[i]);
-            if (seen is null || seen.Length < bytes || seen.Length / 8 > Math.Max(bytes, SmallestBytes)
-                || Interlocked.CompareExchange(ref Slots[i], null, seen) != seen)
+            int best = -1;
+            nint length = Math.Max(bytes, SmallestBytes) * 8;
+            for (int i = 0; i < Slots.Length; i++)
+            {
+                AlignedBuffer<byte>? seen = Volatile.Read(ref Slots[i]);
+                if (seen is not null && seen.Length >= bytes && seen.Length < length)
+                    (best, length) = (i, seen.Length);
+            }
+
+            if (best < 0)
+                break;
+            AlignedBuffer<byte>? taken = Interlocked.Exchange(ref Slots[best], null);
+            if (taken is null)
                 continue;
-            Interlocked.Add(ref _kept, -seen.Length);
-            return seen;
+            Interlocked.Add(ref _kept, -taken.Length);
+            if (taken.Length >= bytes)
+                return taken;
+            Return(taken); // another thread had changed the slot
         }
 
         nint rounded = bytes <= MaxKeptBytes ? (nint)System.Numerics.BitOperations.RoundUpToPowerOf2((nuint)Math.Max(bytes, SmallestBytes)) : bytes;
