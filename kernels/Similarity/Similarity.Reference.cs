@@ -4,9 +4,7 @@ namespace EmbeddingKernels.Core;
 internal static unsafe class SimilarityReference
 {
     public static float WorstScore(SimilarityMetric metric) =>
-        IsDistance(metric) ? float.PositiveInfinity : float.NegativeInfinity;
-
-    public static bool IsDistance(SimilarityMetric metric) => metric is SimilarityMetric.SquaredEuclidean or SimilarityMetric.Euclidean;
+        metric.IsDistance() ? float.PositiveInfinity : float.NegativeInfinity;
 
     public static double Score(float* q, float* x, nint dimension, SimilarityMetric metric)
     {
@@ -41,7 +39,7 @@ internal static unsafe class SimilarityReference
     public static void TopK(
         MatrixView<float> queries, MatrixView<float> data, int k, SimilarityMetric metric, MatrixView<long> ids, MatrixView<float> scores, bool excludeSelf)
     {
-        int sign = IsDistance(metric) ? 1 : -1;
+        int sign = metric.IsDistance() ? 1 : -1;
         List<(float Score, long Id)> candidates = [];
         for (nint i = 0; i < queries.Rows; i++)
         {

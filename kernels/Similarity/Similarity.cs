@@ -82,7 +82,8 @@ public static unsafe class Similarity
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         CheckShape(ids.Rows, ids.Columns, queries.Rows, k, nameof(ids));
         CheckShape(scores.Rows, scores.Columns, queries.Rows, k, nameof(scores));
-        SimilarityReference.TopK(queries, data, k, metric, ids, scores, excludeSelf);
+        TopKAction action = new(queries, data, metric, ids, scores, excludeSelf, pool ?? WorkerPool.Serial);
+        Isa.Dispatch(ref action);
     }
 
     /// <summary>scores[i * n + j] = metric(query i, data row j) for rows of <paramref name="dimension"/> floats without gaps.</summary>
