@@ -96,11 +96,27 @@ public static class Isa
         string offer = $"highest level that the processor offers ({Features})";
         if (string.IsNullOrWhiteSpace(value))
             return (Detected, offer);
-        if (!Enum.TryParse(value.Trim(), ignoreCase: true, out IsaLevel level) || !Enum.IsDefined(level))
+        if (!TryParse(value.Trim(), out IsaLevel level))
             return (Detected, $"{offer}; {EnvironmentVariable}={value} is not one of scalar, portable, avx2, avx512 and was ignored");
         return level > Detected
             ? (Detected, $"{offer}; {EnvironmentVariable}={value} was ignored because the processor lacks it")
             : (level, string.Create(CultureInfo.InvariantCulture, $"forced by {EnvironmentVariable}={value}"));
+    }
+
+    // By name only: Enum.TryParse takes numbers and lists as well.
+    private static bool TryParse(string name, out IsaLevel level)
+    {
+        foreach (IsaLevel candidate in Enum.GetValues<IsaLevel>())
+        {
+            if (name.Equals(candidate.ToString(), StringComparison.OrdinalIgnoreCase))
+            {
+                level = candidate;
+                return true;
+            }
+        }
+
+        level = default;
+        return false;
     }
 
     /// <summary>

@@ -33,15 +33,19 @@ internal static unsafe class Prefetch
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void RowToL1(void* address, nint bytes)
     {
-        for (nint offset = 0; offset < bytes; offset += LineBytes)
-            ToL1((byte*)address + offset);
+        // From the start of the line that holds the first byte: a row that is not aligned touches one line more.
+        byte* end = (byte*)address + bytes;
+        for (byte* line = (byte*)((nuint)address & ~(nuint)(LineBytes - 1)); line < end; line += LineBytes)
+            ToL1(line);
     }
 
     /// <summary>All lines that <paramref name="bytes"/> bytes from <paramref name="address"/> touch, into the second level.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void RowToL2(void* address, nint bytes)
     {
-        for (nint offset = 0; offset < bytes; offset += LineBytes)
-            ToL2((byte*)address + offset);
+        // From the start of the line that holds the first byte: a row that is not aligned touches one line more.
+        byte* end = (byte*)address + bytes;
+        for (byte* line = (byte*)((nuint)address & ~(nuint)(LineBytes - 1)); line < end; line += LineBytes)
+            ToL2(line);
     }
 }
