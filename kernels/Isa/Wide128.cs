@@ -25,29 +25,39 @@ internal readonly unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float* destination, Wide128 value) => value._v.Store(destination);
 
+    // Masked loads and stores do not exist below AVX. Pairs and single floats are picked by constant lane numbers, because
+    // a variable one or a call would send vectors through the stack.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide128 LoadFirst(float* source, int count)
     {
-        // Masked loads do not exist below AVX; three floats at most are picked one by one.
-        return count switch
-        {
-            >= 4 => Load(source),
-            3 => new(Vector128.Create(source[0], source[1], source[2], 0f)),
-            2 => new(Vector128.Create(source[0], source[1], 0f, 0f)),
-            1 => new(Vector128.CreateScalar(source[0])),
-            _ => Zero,
-        };
+        if (count >= 4)
+            return Load(source);
+        if (count <= 0)
+            return Zero;
+        if (count == 1)
+            return new(Vector128.CreateScalar(*source));
+
+        Vector128<float> pair = Vector128.CreateScalar(*(double*)source).AsSingle();
+        return new(count == 2 ? pair : pair.WithElement(2, source[2]));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreFirst(float* destination, Wide128 value, int count)
     {
         if (count >= 4)
         {
             value._v.Store(destination);
-            return;
         }
-
-        for (int i = 0; i < count; i++)
-            destination[i] = value._v.GetElement(i);
+        else if (count >= 2)
+        {
+            *(double*)destination = value._v.AsDouble().ToScalar();
+            if (count == 3)
+                destination[2] = value._v.GetElement(2);
+        }
+        else if (count == 1)
+        {
+            *destination = value._v.ToScalar();
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -55,7 +55,9 @@ internal readonly unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
     public static Wide256 MultiplyAdd(Wide256 a, Wide256 b, Wide256 c) => new(Vector256.FusedMultiplyAdd(a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Wide256 NegatedMultiplyAdd(Wide256 a, Wide256 b, Wide256 c) => new(Vector256.FusedMultiplyAdd(-a._v, b._v, c._v));
+    public static Wide256 NegatedMultiplyAdd(Wide256 a, Wide256 b, Wide256 c) => new(Fma.IsSupported
+        ? Fma.MultiplyAddNegated(a._v, b._v, c._v)
+        : Vector256.FusedMultiplyAdd(-a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 Min(Wide256 a, Wide256 b) => new(Avx.IsSupported ? Avx.Min(a._v, b._v) : Vector256.ConditionalSelect(Vector256.LessThan(a._v, b._v), a._v, b._v));

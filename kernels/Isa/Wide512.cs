@@ -28,18 +28,29 @@ internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float* destination, Wide512 value) => value._v.Store(destination);
 
-    // Two masked 256-bit halves: they run wherever this width is emulated, too.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Wide512 LoadFirst(float* source, int count) => new(Vector512.Create(
-        Avx.MaskLoad(source, Wide256.FirstLanes(count)),
-        Avx.MaskLoad(source + 8, Wide256.FirstLanes(count - 8))));
+    public static Wide512 LoadFirst(float* source, int count) => new(Avx512F.IsSupported
+        ? Avx512F.MaskLoad(source, FirstLanes(count), Vector512<float>.Zero)
+        : Vector512.Create(
+            Avx.MaskLoad(source, Wide256.FirstLanes(count)),
+            Avx.MaskLoad(source + 8, Wide256.FirstLanes(count - 8))));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreFirst(float* destination, Wide512 value, int count)
     {
+        if (Avx512F.IsSupported)
+        {
+            Avx512F.MaskStore(destination, FirstLanes(count), value._v);
+            return;
+        }
+
         Avx.MaskStore(destination, Wide256.FirstLanes(count), value._v.GetLower());
         Avx.MaskStore(destination + 8, Wide256.FirstLanes(count - 8), value._v.GetUpper());
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> FirstLanes(int count) =>
+        Vector512.LessThan(Vector512.CreateSequence(0, 1), Vector512.Create(count)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide512 operator +(Wide512 a, Wide512 b) => new(a._v + b._v);
@@ -57,7 +68,9 @@ internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
     public static Wide512 MultiplyAdd(Wide512 a, Wide512 b, Wide512 c) => new(Vector512.FusedMultiplyAdd(a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Wide512 NegatedMultiplyAdd(Wide512 a, Wide512 b, Wide512 c) => new(Vector512.FusedMultiplyAdd(-a._v, b._v, c._v));
+    public static Wide512 NegatedMultiplyAdd(Wide512 a, Wide512 b, Wide512 c) => new(Avx512F.IsSupported
+        ? Avx512F.FusedMultiplyAddNegated(a._v, b._v, c._v)
+        : Vector512.FusedMultiplyAdd(-a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide512 Min(Wide512 a, Wide512 b) => new(Avx512F.IsSupported ? Avx512F.Min(a._v, b._v) : Vector512.ConditionalSelect(Vector512.LessThan(a._v, b._v), a._v, b._v));
@@ -85,8 +98,9 @@ internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Wide512 ScaleByPowerOfTwo(Wide512 a, Wide512 n) =>
-        new(a._v * ((Vector512.ConvertToInt32Native(n._v) + Vector512.Create(127)) << 23).AsSingle());
+    public static Wide512 ScaleByPowerOfTwo(Wide512 a, Wide512 n) => new(Avx512F.IsSupported
+        ? Avx512F.Scale(a._v, n._v)
+        : a._v * ((Vector512.ConvertToInt32Native(n._v) + Vector512.Create(127)) << 23).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide512 SplitExponent(Wide512 a, out Wide512 e)

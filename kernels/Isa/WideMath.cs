@@ -2,23 +2,26 @@ using System.Runtime.CompilerServices;
 
 namespace EmbeddingKernels.Core;
 
-/// <summary>Elementary functions over any vector width. Errors are measured over all floats by the tests.</summary>
+/// <summary>
+/// Elementary functions over any vector width. The tests measure their errors over millions of floats, and
+/// <c>dotnet run -c Release --project bench -- accuracy</c> over all of them.
+/// </summary>
 internal static class WideMath
 {
-    // exp(x) underflows to a subnormal below the first and overflows above the second.
+    // The result is normal from the first on; at the second n rounds to 127, the last exponent that ScaleByPowerOfTwo takes.
     private const float ExpLowest = -87.336544f;
     private const float ExpHighest = 88.3762626647949f;
 
     /// <summary>
-    /// e^x, relative error below 2e-7 for x in [-87.33, 88.37]; outside it stays at the value of the nearer end, so it
-    /// is always finite and positive. NaN gives an end as well: callers that can meet NaN handle it themselves.
+    /// e^x, relative error below 1e-7 for x in [-87.33, 88.37] (8.5e-8 measured over all floats). Outside, infinities
+    /// included, it stays at the value of the nearer end (1.2e-38, 2.4e38), so it is positive and finite. NaN gives NaN.
     /// </summary>
     /// <remarks>Cody-Waite reduction by ln 2 in two parts and the degree-5 minimax polynomial of Cephes' expf.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TWide Exp<TWide>(TWide x)
         where TWide : unmanaged, IWide<TWide>
     {
-        x = TWide.Max(TWide.Min(x, TWide.Broadcast(ExpHighest)), TWide.Broadcast(ExpLowest));
+        x = TWide.Max(TWide.Broadcast(ExpLowest), TWide.Min(TWide.Broadcast(ExpHighest), x)); // in this order NaN passes
         TWide n = TWide.Round(x * TWide.Broadcast(1.44269504088896341f));
         TWide r = TWide.NegatedMultiplyAdd(n, TWide.Broadcast(0.693359375f), x);
         r = TWide.NegatedMultiplyAdd(n, TWide.Broadcast(-2.12194440e-4f), r);
@@ -32,15 +35,20 @@ internal static class WideMath
         return TWide.ScaleByPowerOfTwo(p, n);
     }
 
-    /// <summary>1 / (1 + e^-x), absolute error below 3e-7 for all x; NaN gives a value in (0, 1).</summary>
+    /// <summary>
+    /// 1 / (1 + e^-x), absolute error below 3.5e-7 for all x and relative error below 4e-7 for x at least -87; infinities
+    /// give 0 and 1 within that, NaN gives NaN. Measured over all floats: 9e-8 absolute and 1.5e-7 relative where
+    /// <see cref="IWide{TSelf}.Reciprocal"/> divides, 2.1e-7 and 2.5e-7 with the 12-bit estimate of AVX on a Zen 3.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TWide Sigmoid<TWide>(TWide x)
         where TWide : unmanaged, IWide<TWide> =>
         TWide.Reciprocal(TWide.Broadcast(1f) + Exp(TWide.Zero - x));
 
     /// <summary>
-    /// Natural logarithm of normal positive x, error below 1e-7 absolute near 1 and 2e-7 relative elsewhere; other
-    /// inputs (0, negative, infinite, NaN) are the caller's to avoid.
+    /// Natural logarithm of normal positive x, relative error below 1e-7 (8.2e-8 measured over all of them); 1 gives 0.
+    /// Other inputs are the caller's to avoid: 0 and positive subnormals give a number near -88, positive infinity and NaN
+    /// one near 89, negative ones a meaningless number.
     /// </summary>
     /// <remarks>The polynomial of Cephes' logf on [sqrt(1/2), sqrt(2)).</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

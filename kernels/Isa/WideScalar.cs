@@ -16,47 +16,66 @@ internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
 
     public static WideScalar Ramp => default;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Broadcast(float value) => new(value);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Load(float* source) => new(*source);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float* destination, WideScalar value) => *destination = value._v;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar LoadFirst(float* source, int count) => count > 0 ? new(*source) : default;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreFirst(float* destination, WideScalar value, int count)
     {
         if (count > 0)
             *destination = value._v;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar operator +(WideScalar a, WideScalar b) => new(a._v + b._v);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar operator -(WideScalar a, WideScalar b) => new(a._v - b._v);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar operator *(WideScalar a, WideScalar b) => new(a._v * b._v);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar operator /(WideScalar a, WideScalar b) => new(a._v / b._v);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar MultiplyAdd(WideScalar a, WideScalar b, WideScalar c) => new((a._v * b._v) + c._v);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar NegatedMultiplyAdd(WideScalar a, WideScalar b, WideScalar c) => new(c._v - (a._v * b._v));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Min(WideScalar a, WideScalar b) => a._v < b._v ? a : b;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Max(WideScalar a, WideScalar b) => a._v > b._v ? a : b;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Abs(WideScalar a) => new(MathF.Abs(a._v));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Sqrt(WideScalar a) => new(MathF.Sqrt(a._v));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Round(WideScalar a) => new(MathF.Round(a._v));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Reciprocal(WideScalar a) => new(1f / a._v);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar ScaleByPowerOfTwo(WideScalar a, WideScalar n) =>
         new(a._v * BitConverter.Int32BitsToSingle(((int)n._v + 127) << 23));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar SplitExponent(WideScalar a, out WideScalar e)
     {
         int bits = BitConverter.SingleToInt32Bits(a._v);
@@ -64,10 +83,13 @@ internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
         return new(BitConverter.Int32BitsToSingle((bits & 0x007FFFFF) | 0x3F000000));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint GreaterThan(WideScalar a, WideScalar b) => a._v > b._v ? 1u : 0u;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar SelectLess(WideScalar a, WideScalar b, WideScalar x, WideScalar y) => a._v < b._v ? x : y;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(WideScalar a) => a._v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
