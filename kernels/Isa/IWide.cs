@@ -34,6 +34,12 @@ internal unsafe interface IWide<TSelf>
 
     static abstract void Store(float* destination, TSelf value);
 
+    /// <summary>
+    /// Stores past the caches, to an address that is a multiple of the vector's size: for results larger than the caches,
+    /// which are then written without being read first. Follow the last one by a full fence (<see cref="Interlocked.MemoryBarrier"/>).
+    /// </summary>
+    static abstract void StoreStreaming(float* destination, TSelf value);
+
     /// <summary>The first <paramref name="count"/> (0 to Lanes) floats, zeros after them; memory past them is not touched.</summary>
     static abstract TSelf LoadFirst(float* source, int count);
 
@@ -59,6 +65,9 @@ internal unsafe interface IWide<TSelf>
 
     /// <summary>Lane-wise a &gt; b ? a : b, which gives b where either is NaN (the x86 rule, the same on all widths).</summary>
     static abstract TSelf Max(TSelf a, TSelf b);
+
+    /// <summary>Lane-wise maximum that is NaN where either is NaN; of +0 and -0 it gives either.</summary>
+    static abstract TSelf MaxOrNaN(TSelf a, TSelf b);
 
     static abstract TSelf Abs(TSelf a);
 

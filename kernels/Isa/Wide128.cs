@@ -25,6 +25,9 @@ internal readonly unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float* destination, Wide128 value) => value._v.Store(destination);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreStreaming(float* destination, Wide128 value) => value._v.StoreAlignedNonTemporal(destination);
+
     // Masked loads and stores do not exist below AVX. Pairs and single floats are picked by constant lane numbers, because
     // a variable one or a call would send vectors through the stack.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -83,6 +86,10 @@ internal readonly unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide128 Max(Wide128 a, Wide128 b) => new(Vector128.ConditionalSelect(Vector128.GreaterThan(a._v, b._v), a._v, b._v));
+
+    // Max gives b where either is NaN, so only a's own NaN is left to keep: all bits set is a NaN, too.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 MaxOrNaN(Wide128 a, Wide128 b) => new(Max(a, b)._v | ~Vector128.Equals(a._v, a._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide128 Abs(Wide128 a) => new(Vector128.Abs(a._v));

@@ -29,6 +29,9 @@ internal readonly unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
     public static void Store(float* destination, Wide256 value) => value._v.Store(destination);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreStreaming(float* destination, Wide256 value) => value._v.StoreAlignedNonTemporal(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 LoadFirst(float* source, int count) => new(Avx.MaskLoad(source, FirstLanes(count)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -64,6 +67,10 @@ internal readonly unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 Max(Wide256 a, Wide256 b) => new(Avx.IsSupported ? Avx.Max(a._v, b._v) : Vector256.ConditionalSelect(Vector256.GreaterThan(a._v, b._v), a._v, b._v));
+
+    // Max gives b where either is NaN, so only a's own NaN is left to keep: all bits set is a NaN, too.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide256 MaxOrNaN(Wide256 a, Wide256 b) => new(Max(a, b)._v | ~Vector256.Equals(a._v, a._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 Abs(Wide256 a) => new(Vector256.Abs(a._v));

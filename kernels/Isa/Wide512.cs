@@ -29,6 +29,9 @@ internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
     public static void Store(float* destination, Wide512 value) => value._v.Store(destination);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreStreaming(float* destination, Wide512 value) => value._v.StoreAlignedNonTemporal(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide512 LoadFirst(float* source, int count) => new(Avx512F.IsSupported
         ? Avx512F.MaskLoad(source, FirstLanes(count), Vector512<float>.Zero)
         : Vector512.Create(
@@ -77,6 +80,11 @@ internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide512 Max(Wide512 a, Wide512 b) => new(Avx512F.IsSupported ? Avx512F.Max(a._v, b._v) : Vector512.ConditionalSelect(Vector512.GreaterThan(a._v, b._v), a._v, b._v));
+
+    // Max gives b where either is NaN, so only a's own NaN is left to keep.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide512 MaxOrNaN(Wide512 a, Wide512 b) =>
+        new(Vector512.ConditionalSelect(Vector512.IsNaN(a._v), a._v, Max(a, b)._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide512 Abs(Wide512 a) => new(Vector512.Abs(a._v));

@@ -26,6 +26,9 @@ internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
     public static void Store(float* destination, WideScalar value) => *destination = value._v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreStreaming(float* destination, WideScalar value) => *destination = value._v;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar LoadFirst(float* source, int count) => count > 0 ? new(*source) : default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -58,6 +61,9 @@ internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Max(WideScalar a, WideScalar b) => a._v > b._v ? a : b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WideScalar MaxOrNaN(WideScalar a, WideScalar b) => a._v > b._v || float.IsNaN(a._v) ? a : b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Abs(WideScalar a) => new(MathF.Abs(a._v));
