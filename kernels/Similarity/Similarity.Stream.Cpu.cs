@@ -50,9 +50,18 @@ internal static class SimilarityStream
             bool cosine = metric == SimilarityMetric.Cosine;
             bool safe = square <= Prepared.LargestSquare && !(cosine && square < Prepared.SmallestSquare);
             float norm = safe ? MathF.Sqrt(square) : float.NaN;
-            scales[i] = cosine ? 1f / norm : 1f;
+            scales[i] = cosine || !safe ? 1f / norm : 1f;
             norms[i] = cosine && safe ? 1f : norm;
         }
+    }
+
+    /// <summary>A query's norm, or NaN where single precision cannot carry it: all its scores are then computed exactly.</summary>
+    public static unsafe float QueryNorm<TWide>(SimilarityMetric metric, float* query, nint dimension)
+        where TWide : unmanaged, IWide<TWide>
+    {
+        float square = RowKernels.One<TWide, SquareSum>(query, query, dimension);
+        bool safe = square <= Prepared.LargestSquare && !(metric == SimilarityMetric.Cosine && square < Prepared.SmallestSquare);
+        return safe ? MathF.Sqrt(square) : float.NaN;
     }
 }
 

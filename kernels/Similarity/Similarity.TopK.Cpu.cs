@@ -46,7 +46,7 @@ internal readonly unsafe struct TopKAction(
         float error = RelativeError(RowKernels.SumTerms<TWide>(_data.Columns));
         float* factors = stackalloc float[SimilarityStream.MostQueries];
         for (nint i = 0; i < _queries.Rows; i++)
-            factors[i] = error * (search->Scorer.IsDistance ? 1f : ErrorScale<TWide>(_queries.Row(i)));
+            factors[i] = error * (search->Scorer.IsDistance ? 1f : SimilarityStream.QueryNorm<TWide>(metric, _queries.Row(i), _queries.Columns));
         TopKStreamBody<TWide> body = new(search, lists, selection, factors);
         pool.For(_data.Rows, SimilarityStream.Grain(_data, pool.Threads), ref body);
         Finish(search, lists, selection, 0, _queries.Rows);
@@ -114,15 +114,6 @@ internal readonly unsafe struct TopKAction(
     {
         TopKFinishBody body = new(search, lists, selection, first, _ids, _scores);
         pool.For(count, 8, ref body);
-    }
-
-    // The query's norm, or NaN (all its scores are then computed exactly) where single precision cannot carry it.
-    private float ErrorScale<TWide>(float* query)
-        where TWide : unmanaged, IWide<TWide>
-    {
-        float square = RowKernels.One<TWide, SquareSum>(query, query, _queries.Columns);
-        bool safe = square <= Prepared.LargestSquare && !(metric == SimilarityMetric.Cosine && square < Prepared.SmallestSquare);
-        return safe ? MathF.Sqrt(square) : float.NaN;
     }
 
     private static float RelativeError(double sumTerms) => (float)(((2 * sumTerms) + FurtherRoundings) * UnitRoundoff * 1.001);
