@@ -15,8 +15,11 @@ public sealed unsafe partial class KeyedVectors
     /// <returns>The most similar first.</returns>
     /// <exception cref="KeyNotFoundException">A word is unknown; the message gives the closest spellings.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="k"/> or <paramref name="restrictVocabulary"/> is below 1.</exception>
-    public SimilarWord[] MostSimilar(string word, int k = 10, int restrictVocabulary = int.MaxValue, WorkerPool? pool = null) =>
-        MostSimilar([word], [], k, restrictVocabulary, pool);
+    public SimilarWord[] MostSimilar(string word, int k = 10, int restrictVocabulary = int.MaxValue, WorkerPool? pool = null)
+    {
+        int number = _words.Number(word);
+        return Search(Vectors.Row(number), [number], k, restrictVocabulary, pool);
+    }
 
     /// <summary>
     /// The words that are most similar to all of <paramref name="positive"/> and dissimilar to <paramref name="negative"/>:
