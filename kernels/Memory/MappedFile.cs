@@ -3,15 +3,20 @@ using System.IO.MemoryMappedFiles;
 namespace EmbeddingKernels.Core;
 
 /// <summary>A file mapped into memory for reading: pages come in as they are touched, so it may be larger than memory.</summary>
+/// <remarks>
+/// The file must not shrink meanwhile: reading pages that it lost ends the process. It stays mapped until
+/// <see cref="Dispose"/>, or else until the process ends, because views do not keep this object alive.
+/// </remarks>
 public sealed unsafe class MappedFile : IDisposable
 {
     private readonly MemoryMappedFile? _file;
     private readonly MemoryMappedViewAccessor? _view;
     private byte* _pointer;
+    private bool _disposed;
 
     /// <summary>Maps the whole of the file at <paramref name="path"/>.</summary>
     /// <exception cref="IOException">The file cannot be opened.</exception>
-    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read, or is a folder.</exception>
     public MappedFile(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -41,7 +46,7 @@ public sealed unsafe class MappedFile : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         ArgumentOutOfRangeException.ThrowIfNegative(columns);
-        ObjectDisposedException.ThrowIf(_pointer is null && Length > 0, this);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         if (offset < 0 || offset > Length)
             throw new ArgumentOutOfRangeException(nameof(offset), offset, $"The file has {Length} bytes.");
         if (columns > 0 && rows > (Length - offset) / sizeof(T) / columns)
@@ -52,6 +57,7 @@ public sealed unsafe class MappedFile : IDisposable
     /// <summary>Unmaps the file; views into it must not be used any more.</summary>
     public void Dispose()
     {
+        _disposed = true;
         if (_pointer is not null)
             _view!.SafeMemoryMappedViewHandle.ReleasePointer();
         _pointer = null;
