@@ -6,8 +6,7 @@ namespace EmbeddingKernels.Core;
 
 /// <summary>
 /// Embedding look-up: rows of a table by their numbers (<c>Gather</c>), and reductions over bags of rows (<c>Bag</c>), for
-/// fp32 tables of any size. Safe to call from many threads at once on tables that nobody writes; nothing is allocated but a
-/// pool's job.
+/// fp32 tables of any size. Safe to call from many threads at once on tables that nobody writes; nothing is allocated.
 /// </summary>
 /// <remarks>
 /// <para>Gather, for n indices: <c>destination[i, :] = table[indices[i], :]</c>, or zeros where indices[i] is the padding index.
