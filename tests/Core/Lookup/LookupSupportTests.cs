@@ -70,6 +70,20 @@ public sealed class LookupVectorTests(IsaLevel level) : IsaFixture(level)
     }
 }
 
+public sealed class PrefetchPlanTests
+{
+    [TestCase(4, 32)]
+    [TestCase(256, 32)]
+    [TestCase(512, 16)]
+    [TestCase(1024, 8)]
+    [TestCase(1 << 20, 8)]
+    public void TablesBeyondL2AreReadAhead(int rowBytes, int distance)
+    {
+        Assert.That(PrefetchPlan.For(CacheSizes.L2 + 1, rowBytes), Is.EqualTo(new PrefetchPlan(PrefetchTarget.L2, distance)));
+        Assert.That(PrefetchPlan.For(CacheSizes.L2, rowBytes), Is.EqualTo(PrefetchPlan.Off));
+    }
+}
+
 public sealed class CacheSizesTests
 {
     [TestCase("32K", 32 << 10)]
