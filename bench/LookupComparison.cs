@@ -24,9 +24,9 @@ public static unsafe class LookupComparison
         Fill(memory, two);
         Bench bench = new(output, memory, native, quick);
 
-        output.WriteLine("## Embedding look-up");
+        output.WriteLine("### Embedding look-up");
         output.WriteLine();
-        Line(output, $"fp32, {Bags} bags of {BagSize}, {bench.Batches} batches a measurement, {bench.Rounds} measurements of each in turn, {(elements * 4L) >> 30} GiB of tables on huge pages, level {Isa.Level}. Peer: a C loop with prefetcht1 {bench.Plan.Distance} rows ahead ({peer}). GB counts the bytes of the rows asked for: per second of wall clock (medians), and per second of CPU time of all threads (totals). Ratios are ours / C: the median over the rounds (lowest to highest), and of the CPU totals.");
+        Line(output, $"fp32, {Bags} bags of {BagSize}, {bench.Batches} batches a measurement, {bench.Rounds} measurements of each in turn, {(elements * 4L) >> 30} GiB of tables on huge pages, level {Isa.Level}. Peer: a C loop with prefetcht1 as many rows ahead as ours ({peer}). GB counts the bytes of the rows asked for: per second of wall clock (medians), and per second of CPU time of all threads (totals). Ratios are ours / C: the median over the rounds (lowest to highest), and of the CPU totals.");
         bench.Compare(WorkerPool.Serial, two);
         bench.SweepPrefetch();
         bench.SweepTableSize();
@@ -58,11 +58,11 @@ public static unsafe class LookupComparison
     {
         public static Timing Of(Action work)
         {
-            TimeSpan cpu = Environment.CpuUsage.TotalTime;
+            double cpu = CpuTime.OfThisProcess;
             long start = Stopwatch.GetTimestamp();
             work();
             double wall = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            return new(wall, (Environment.CpuUsage.TotalTime - cpu).TotalSeconds);
+            return new(wall, CpuTime.OfThisProcess - cpu);
         }
     }
 
@@ -73,8 +73,6 @@ public static unsafe class LookupComparison
         public int Batches { get; } = quick ? 2 : 24;
 
         private const int BatchIndices = Bags * BagSize;
-
-        public PrefetchPlan Plan { get; } = new(PrefetchTarget.L2, 32);
 
         public void Compare(params WorkerPool[] pools)
         {
@@ -137,12 +135,13 @@ public static unsafe class LookupComparison
         /// <summary>Where prefetching begins to pay; <see cref="PrefetchPlan"/> has its threshold from here.</summary>
         public void SweepTableSize()
         {
+            PrefetchPlan plan = PrefetchPlan.For(nint.MaxValue, 64 * sizeof(float));
             output.WriteLine();
-            Line(output, $"Sum, uniform, 64 columns, 1 thread, best GB/s by table size; prefetch to L2 {Plan.Distance} rows ahead. Caches: L2 {CacheSizes.L2 >> 10} KiB, L3 {CacheSizes.L3 >> 10} KiB.");
+            Line(output, $"Sum, uniform, 64 columns, 1 thread, best GB/s by table size; prefetch to L2 {plan.Distance} rows ahead. Caches: L2 {CacheSizes.L2 >> 10} KiB, L3 {CacheSizes.L3 >> 10} KiB.");
             output.WriteLine();
             output.WriteLine("| table, KiB | no prefetch | prefetch | by default |");
             output.WriteLine("|---|---|---|---|");
-            PrefetchPlan?[] plans = [PrefetchPlan.Off, Plan, null];
+            PrefetchPlan?[] plans = [PrefetchPlan.Off, plan, null];
             for (int kilobytes = 64; kilobytes <= 256 << 10; kilobytes *= 2)
             {
                 MatrixView<float> table = new(memory.Pointer, (nint)kilobytes * 1024 / (64 * sizeof(float)), 64);
@@ -162,6 +161,7 @@ public static unsafe class LookupComparison
         private void CompareOne(MatrixView<float> table, AlignedBuffer<int> indices, string distribution, BagMode? mode, WorkerPool pool)
         {
             using Job job = new(table, indices, mode, pool);
+            PrefetchPlan plan = PrefetchPlan.For(table.Rows * table.Columns * sizeof(float), table.Columns * sizeof(float));
             List<Timing> ours = [];
             List<Timing> theirs = [];
             job.Ours(plan: null);
@@ -171,7 +171,7 @@ public static unsafe class LookupComparison
                 if (oursFirst)
                     ours.Add(Timing.Of(() => job.Ours(plan: null)));
                 if (native is not null)
-                    theirs.Add(Timing.Of(() => job.Theirs(native, Plan)));
+                    theirs.Add(Timing.Of(() => job.Theirs(native, plan)));
                 if (!oursFirst)
                     ours.Add(Timing.Of(() => job.Ours(plan: null)));
             }
