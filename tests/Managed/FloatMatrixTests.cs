@@ -10,7 +10,7 @@ public sealed unsafe class FloatMatrixTests
         using FloatMatrix matrix = new(3, 5);
         MatrixView<float> view = matrix.View;
         Assert.That((view.Rows, view.Columns, view.Stride, matrix.Stride), Is.EqualTo(((nint)3, (nint)5, (nint)5, (nint)5)));
-        Assert.That((nint)view.Data % 64, Is.Zero);
+        Assert.That((long)view.Data % 64, Is.Zero);
         Assert.That(new Span<float>(view.Data, 15).IndexOfAnyExcept(0f), Is.EqualTo(-1));
         matrix[1, 2] = 7;
         Assert.That((matrix.Row(1)[2], view.Row(1)[2]), Is.EqualTo((7f, 7f)));
@@ -34,7 +34,17 @@ public sealed unsafe class FloatMatrixTests
     {
         if (!OperatingSystem.IsLinux())
             Assert.Ignore("skipped: only Linux gives out address space that is not backed by memory until it is touched");
-        using FloatMatrix matrix = new(1_500_000, 2_000); // 12 GB, of which two pages are touched
+        FloatMatrix? reserved = null;
+        try
+        {
+            reserved = new FloatMatrix(1_500_000, 2_000); // 12 GB, of which two pages are touched
+        }
+        catch (OutOfMemoryException)
+        {
+            Assert.Ignore("skipped: this machine gives out no address space beyond its memory");
+        }
+
+        using FloatMatrix matrix = reserved!;
         matrix[1_499_999, 1_999] = 3;
         Assert.That(matrix.Row(1_499_999)[1_999], Is.EqualTo(3f));
         Assert.That(matrix[0, 0], Is.Zero);

@@ -80,7 +80,7 @@ internal sealed class FormatReader : IDisposable
     public bool Fill()
     {
         if (_buffer.Length == 0)
-            _buffer = new byte[BufferBytes];
+            _buffer = new byte[(int)Math.Clamp(RemainingAtMost + 1 ?? BufferBytes, 1, BufferBytes)];
         if (_start > 0)
         {
             Buffered.CopyTo(_buffer);
