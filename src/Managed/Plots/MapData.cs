@@ -17,7 +17,7 @@ public sealed record MapData(ReadOnlyMemory<float> X, ReadOnlyMemory<float> Y, I
 
     /// <summary>
     /// The name of each point's class, shown by colour and in a legend; null where points have none. They are then coloured by
-    /// the dense regions of the map.
+    /// the dense regions of the map. At most 1,000 different names; the 12 hues repeat in other shades.
     /// </summary>
     public IReadOnlyList<string>? Groups { get; init; }
 

@@ -6,6 +6,9 @@ namespace EmbeddingKernels;
 /// <summary>Checked input and what both writers derive from it: places in -1..1, the order of importance, colours.</summary>
 internal sealed class MapScene
 {
+    // Far more than colours can tell apart, yet few enough for a legend.
+    private const int MostGroups = 1000;
+
     private MapScene(MapData data, MapOptions options)
     {
         Data = data;
@@ -131,6 +134,9 @@ internal sealed class MapScene
         {
             CheckLength(nameof(data.Groups), data.Groups.Count, count);
             CheckTexts(nameof(data.Groups), data.Groups);
+            int groups = data.Groups.Distinct(StringComparer.Ordinal).Count();
+            if (groups > MostGroups)
+                throw Bad($"Groups has {groups} different names; at most {MostGroups} can be shown.");
         }
 
         ReadOnlySpan<int> neighbours = data.Neighbours.Span;

@@ -165,7 +165,8 @@ public static class MapSvg
 
         // The halo keeps a label readable where it lies on dots.
         Start(
-            xml, "g", ("id", "labels"), ("stroke", "#ffffff"), ("stroke-width", "1.6"), ("stroke-linejoin", "round"), ("paint-order", "stroke"));
+            xml, "g", ("id", "labels"), ("stroke", "#ffffff"), ("stroke-width", "1.6"), ("stroke-linejoin", "round"),
+            ("paint-order", "stroke"));
         LabelPlacement placement = new(frame, Enumerable.Range(0, scene.Count).Select(i => (X(i), Y(i))));
         int refused = 0;
         for (int r = 0; r < rank.Length && refused < MostRefusals; r++)

@@ -476,7 +476,11 @@ function drawChosen(ids, plate) {
     const text = shortLabel(i);
     const wide = context.measureText(text).width + 2 * pad;
     const gap = baseRadius(view.scale) * DOT_SCALE[classes[i]] + (isPlate ? 6 : 4);
-    const places = [[x + gap, y - high / 2], [x - gap - wide, y - high / 2], [x - wide / 2, y - gap - high], [x - wide / 2, y + gap]];
+    const near = gap * 0.7;
+    const places = [
+      [x + gap, y - high / 2], [x - gap - wide, y - high / 2], [x - wide / 2, y - gap - high], [x - wide / 2, y + gap],
+      [x + near, y - near - high], [x + near, y + near], [x - near - wide, y - near - high], [x - near - wide, y + near],
+    ];
     if (isPlate) places.unshift(places.splice(2, 1)[0]);
     for (const [left, top] of places) {
       const box = { i, left, top, right: left + wide, bottom: top + high };

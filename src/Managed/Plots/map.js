@@ -71,7 +71,10 @@ function setEmphasis(ids) {
   ask();
 }
 
+const hideHint = () => element('hint').classList.add('gone');
+
 function fly(to, time = 420) {
+  hideHint();
   const scale = clamp(to.scale, limits.least, limits.most);
   flight = { from: { ...view }, to: { x: to.x, y: to.y, scale }, began: performance.now(), time: calm.matches ? 0 : time };
   if (calm.matches) flight.time = 1e-9;
@@ -325,7 +328,7 @@ canvas.addEventListener('pointerdown', e => {
   pointers.set(e.pointerId, place(e));
   pressed = pointers.size === 1 ? { ...place(e), moved: false } : null;
   flight = null;
-  element('hint').classList.add('gone');
+  hideHint();
 });
 
 canvas.addEventListener('pointermove', e => {
@@ -389,7 +392,7 @@ canvas.addEventListener('wheel', e => {
   const at = place(e);
   zoomAt(at.x, at.y, factor);
   lastZoom = performance.now();
-  element('hint').classList.add('gone');
+  hideHint();
   setHover(-1);
   ask();
 }, { passive: false });
@@ -473,7 +476,11 @@ if (data.groups.length) {
 
 // ---- Beginning, and changes of the window.
 
+let fitted = '';
 function fit() {
+  const now = `${canvas.clientWidth} ${canvas.clientHeight} ${window.devicePixelRatio}`;
+  if (now === fitted) return;
+  fitted = now;
   const small = window.innerWidth <= 700;
   main.style.setProperty('--under-heading', `${heading.offsetTop + heading.offsetHeight + 6}px`);
   resize(small

@@ -88,8 +88,10 @@ public sealed class SdkDocumentationTests
     public void WritesOneSentencePerLineAndSkipsBrokenFiles()
     {
         using TemporaryFolder folder = new();
-        string good = folder.Write("good.xml", Encoding.UTF8.GetBytes(Doc("<member><summary>First words. More words here.</summary></member>")));
-        string broken = folder.Write("broken.xml", Encoding.UTF8.GetBytes("<doc><members><member><summary>Half of it.</summary></member><mem"));
+        string good = folder.Write("good.xml", Encoding.UTF8.GetBytes(
+            Doc("<member><summary>First words. More words here.</summary></member>")));
+        string broken = folder.Write("broken.xml", Encoding.UTF8.GetBytes(
+            "<doc><members><member><summary>Half of it.</summary></member><mem"));
         string typed = folder.Write("typed.xml", Encoding.UTF8.GetBytes(
             "<!DOCTYPE doc [<!ENTITY a \"boom\">]><doc><members><member><summary>The &a; word</summary></member></members></doc>"));
         string last = folder.Write("last.xml", Encoding.UTF8.GetBytes(

@@ -6,7 +6,8 @@ internal static class PlotData
     public static readonly string[] HostileLabels =
     [
         "<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "<!-- <script>", "]]>", "\"quoted\" 'single' & more",
-        "{{data}}", "\u202Eoverride", "שלום עולם", "\U0001F468\u200D\U0001F469\u200D\U0001F467", "日本語", "line\nbreak\ttab", "\0\u0001nul", "",
+        "{{data}}", "\u202Eoverride", "שלום עולם", "\U0001F468\u200D\U0001F469\u200D\U0001F467", "日本語",
+        "line\nbreak\ttab", "\0\u0001nul", "",
         "__proto__", "\uFFFF", "half \uD800 pair", new string('x', 10_000), "\u2028",
     ];
 
@@ -60,10 +61,18 @@ internal static class PlotData
         yield return Case("negative weight", good with { Weights = new[] { 1, -2f } }, "Weights[1] is -2");
         yield return Case("short groups", good with { Groups = ["g"] }, "Groups has 1 values");
         yield return Case("null group", good with { Groups = ["g", null!] }, "Groups[1] is null");
+        yield return Case(
+            "too many groups",
+            new MapData(new float[1001], new float[1001], [.. Enumerable.Repeat("a", 1001)])
+            {
+                Groups = [.. Enumerable.Range(0, 1001).Select(i => $"{i}")],
+            },
+            "Groups has 1001 different names");
         yield return Case("odd neighbours", good with { Neighbours = new[] { 1, 0, 1 } }, "Neighbours has 3 values");
         yield return Case("no such neighbour", good with { Neighbours = new[] { 1, 2 } }, "Neighbours[1] is 2");
         yield return Case("negative neighbour", good with { Neighbours = new[] { -1, 0 } }, "Neighbours[0] is -1");
-        yield return Case("short scores", good with { Neighbours = new[] { 1, 0 }, NeighbourScores = new float[1] }, "NeighbourScores has 1");
+        yield return Case(
+            "short scores", good with { Neighbours = new[] { 1, 0 }, NeighbourScores = new float[1] }, "NeighbourScores has 1");
         yield return Case(
             "nan score", good with { Neighbours = new[] { 1, 0 }, NeighbourScores = new[] { 0, float.NaN } }, "NeighbourScores[1] is NaN");
 
