@@ -46,6 +46,9 @@ internal unsafe interface IWide<TSelf>
     /// <summary>Stores the first <paramref name="count"/> (0 to Lanes) floats; memory past them is not touched.</summary>
     static abstract void StoreFirst(float* destination, TSelf value, int count);
 
+    /// <summary>source[indices[0]], source[indices[1]], ... for Lanes indices.</summary>
+    static abstract TSelf Gather(float* source, int* indices);
+
     static abstract TSelf operator +(TSelf a, TSelf b);
 
     static abstract TSelf operator -(TSelf a, TSelf b);

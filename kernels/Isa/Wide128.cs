@@ -64,6 +64,10 @@ internal readonly unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 Gather(float* source, int* indices) =>
+        new(Vector128.Create(source[indices[0]], source[indices[1]], source[indices[2]], source[indices[3]]));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide128 operator +(Wide128 a, Wide128 b) => new(a._v + b._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -43,6 +43,10 @@ internal readonly unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
         Vector256.LessThan(Vector256.CreateSequence(0, 1), Vector256.Create(count)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide256 Gather(float* source, int* indices) =>
+        new(Avx2.GatherVector256(source, Vector256.Load(indices), sizeof(float)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 operator +(Wide256 a, Wide256 b) => new(a._v + b._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

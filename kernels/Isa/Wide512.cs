@@ -51,6 +51,12 @@ internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
         Avx.MaskStore(destination + 8, Wide256.FirstLanes(count - 8), value._v.GetUpper());
     }
 
+    // The runtime has no 512-bit gather.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide512 Gather(float* source, int* indices) => new(Vector512.Create(
+        Avx2.GatherVector256(source, Vector256.Load(indices), sizeof(float)),
+        Avx2.GatherVector256(source, Vector256.Load(indices + 8), sizeof(float))));
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> FirstLanes(int count) =>
         Vector512.LessThan(Vector512.CreateSequence(0, 1), Vector512.Create(count)).AsSingle();

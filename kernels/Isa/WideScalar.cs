@@ -39,6 +39,9 @@ internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WideScalar Gather(float* source, int* indices) => new(source[indices[0]]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar operator +(WideScalar a, WideScalar b) => new(a._v + b._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
