@@ -14,8 +14,9 @@ internal readonly unsafe struct PerplexityAction(
 }
 
 /// <summary>
-/// Newton's method on ln(beta), inside a bracket that bisection closes where Newton leaves it. Distances are taken from the
-/// nearest one and in units of their mean, so no scale of the data overflows and the nearest weight is always 1.
+/// Newton's method on ln(beta), inside a bracket that bisection closes where Newton leaves it or dawdles. Distances are taken
+/// from the nearest one and in units of their geometric mean, which outliers hardly move, so no scale of the data overflows
+/// and the nearest weight is always 1.
 /// </summary>
 /// <remarks>
 /// With the sums S of the weights e_j = exp(-beta t_j), T of e_j t_j and U of e_j t_j^2, the entropy is
@@ -29,11 +30,17 @@ internal readonly unsafe struct PerplexityBody<TWide>(MatrixView<float> squaredD
     // Ten times finer than promised, and above the noise of single precision.
     private const double Tolerance = 1e-6;
 
-    // exp(+-64): past it distances below 1e-28 of their mean would matter, which duplicates give by rounding only.
+    // exp(+-64) = 1e+-28 times the usual distance is past anything that data and single precision tell apart.
     private const double Widest = 64;
 
-    // Weights below this exponent underflow.
+    // Weights below this exponent underflow; they are 0, since even 1e-38 times a huge distance would tilt the sums.
     private const float LeastExponent = -87f;
+
+    // Its square is still a float.
+    private const float FarthestDistance = 1e18f;
+
+    // Where Newton's steps have not ended by then, the rest is bisection: 31 halvings of the bracket at most.
+    private const int NewtonSteps = 40;
 
     // Single precision adds up this many terms per lane's sum before they go to double.
     private const int Chunk = 1024;
@@ -55,14 +62,15 @@ internal readonly unsafe struct PerplexityBody<TWide>(MatrixView<float> squaredD
         for (nint j = 0; j < k; j++)
             nearest = Math.Min(nearest, distances[j]);
         nint ties = 0;
-        double mean = 0;
+        double logarithms = 0;
         for (nint j = 0; j < k; j++)
         {
-            ties += distances[j] == nearest ? 1 : 0;
-            mean += distances[j] - nearest;
+            if (distances[j] == nearest)
+                ties++;
+            else
+                logarithms += Math.Log((double)distances[j] - nearest);
         }
 
-        mean /= k;
         if (perplexity >= k || ties == k)
         {
             new Span<float>(p, checked((int)k)).Fill(1f / k);
@@ -77,11 +85,11 @@ internal readonly unsafe struct PerplexityBody<TWide>(MatrixView<float> squaredD
         }
 
         // Any unit serves; this one keeps the numbers in the middle of the range.
-        float unit = Math.Clamp((float)(1 / mean), 1e-37f, 1e37f);
+        float unit = (float)Math.Clamp(Math.Exp(-logarithms / (k - ties)), 1e-37, 1e37);
         double target = Math.Log(perplexity);
         double x = 0, low = -Widest, high = Widest;
         Moments moments = Evaluate(distances, k, nearest, unit, 1f);
-        while (true)
+        for (int evaluations = 1; ; evaluations++)
         {
             float beta = (float)Math.Exp(x);
             double center = moments.T / moments.S;
@@ -99,7 +107,7 @@ internal readonly unsafe struct PerplexityBody<TWide>(MatrixView<float> squaredD
             double slope = (double)beta * beta * Math.Max((moments.U / moments.S) - (center * center), 0);
             double step = Math.Clamp(slope > 0 ? excess / slope : (excess > 0 ? 4 : -4), -4, 4);
             x += step;
-            if (!(x > low && x < high))
+            if (!(x > low && x < high) || evaluations > NewtonSteps)
                 x = (low + high) / 2;
             moments = Evaluate(distances, k, nearest, unit, (float)Math.Exp(x));
         }
@@ -121,8 +129,8 @@ internal readonly unsafe struct PerplexityBody<TWide>(MatrixView<float> squaredD
             nint j = start;
             for (; j <= end - TWide.Lanes; j += TWide.Lanes)
             {
-                TWide distance = (TWide.Load(distances + j) - nearests) * units;
-                TWide weight = WideMath.Exp(distance * rate);
+                TWide distance = Distance(TWide.Load(distances + j), nearests, units);
+                TWide weight = Weight(distance * rate);
                 TWide product = weight * distance;
                 s += weight;
                 t += product;
@@ -132,8 +140,8 @@ internal readonly unsafe struct PerplexityBody<TWide>(MatrixView<float> squaredD
             if (j < end)
             {
                 int count = (int)(end - j);
-                TWide distance = (TWide.LoadFirst(distances + j, count) - nearests) * units;
-                TWide weight = TWide.SelectLess(TWide.Ramp, TWide.Broadcast(count), WideMath.Exp(distance * rate), TWide.Zero);
+                TWide distance = Distance(TWide.LoadFirst(distances + j, count), nearests, units);
+                TWide weight = TWide.SelectLess(TWide.Ramp, TWide.Broadcast(count), Weight(distance * rate), TWide.Zero);
                 TWide product = weight * distance;
                 s += weight;
                 t += product;
@@ -155,11 +163,18 @@ internal readonly unsafe struct PerplexityBody<TWide>(MatrixView<float> squaredD
         for (nint j = 0; j < k; j += TWide.Lanes)
         {
             int count = (int)Math.Min(TWide.Lanes, k - j);
-            TWide exponent = (TWide.LoadFirst(distances + j, count) - nearests) * units * rate;
-            TWide value = TWide.SelectLess(exponent, TWide.Broadcast(LeastExponent), TWide.Zero, WideMath.Exp(exponent) * scales);
+            TWide value = Weight(Distance(TWide.LoadFirst(distances + j, count), nearests, units) * rate) * scales;
             TWide.StoreFirst(p + j, value, count);
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TWide Distance(TWide squared, TWide nearest, TWide unit) =>
+        TWide.Min((squared - nearest) * unit, TWide.Broadcast(FarthestDistance));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TWide Weight(TWide exponent) =>
+        TWide.SelectLess(exponent, TWide.Broadcast(LeastExponent), TWide.Zero, WideMath.Exp(exponent));
 
     private struct Moments
     {
