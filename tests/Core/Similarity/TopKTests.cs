@@ -57,6 +57,7 @@ public sealed unsafe class TopKTests(IsaLevel level) : IsaFixture(level)
 
         AssertIsReference(queries, data, 20, metric, false, null, "special values");
         AssertIsReference(queries, data, 400, metric, false, null, "special values, all rows");
+        AssertIsReference(data, data, 20, metric, true, null, "special values, not itself");
     }
 
     [Test]
@@ -84,6 +85,18 @@ public sealed unsafe class TopKTests(IsaLevel level) : IsaFixture(level)
             long self = (i * 22) + 1;
             Assert.That((ids[i * 15], scores[i * 15]), Is.EqualTo((self % 90 == 45 ? self - 3 : self, 0f)));
         }
+    }
+
+    [Test]
+    public void QueriesFarFromTheDataAreRankedRight([Values] SimilarityMetric metric, [Values(3, 40)] int m)
+    {
+        // All rows are almost equally far: what tells them apart is far below the rounding of a squared norm.
+        Random random = new(17);
+        using Rows data = new(600, 40), queries = new(m, 40);
+        data.Fill(() => random.Next(-64, 65) / 64f);
+        queries.Fill(() => (random.Next(2) * 200_000) - 100_000 + (random.Next(-64, 65) / 64f));
+        AssertIsReference(queries, data, 15, metric, false, null, "far queries");
+        AssertIsReference(data, queries, 2, metric, false, null, "far data");
     }
 
     [Test]
