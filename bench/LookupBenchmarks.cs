@@ -8,16 +8,14 @@ namespace EmbeddingKernels.Bench;
 /// far beyond the caches. <see cref="LookupComparison"/> sets them beside a C loop.
 /// </summary>
 [ShortRunJob]
-public sealed class LookupBenchmarks : IDisposable
+public class LookupBenchmarks
 {
     private const int Bags = 256;
     private const int BagSize = 32;
 
     private readonly int[] _indices = new int[Bags * BagSize];
     private readonly int[] _offsets = [.. Enumerable.Range(0, Bags).Select(b => b * BagSize)];
-    private AlignedBuffer<float>? _table;
-    private AlignedBuffer<float>? _bags;
-    private AlignedBuffer<float>? _rows;
+    private AlignedBuffer<float>[] _buffers = [];
 
     [Params(1_000, 2_000_000)]
     public int Rows { get; set; }
@@ -28,30 +26,30 @@ public sealed class LookupBenchmarks : IDisposable
     [GlobalSetup]
     public void Setup()
     {
-        _table = new((nint)Rows * Columns);
-        _bags = new((nint)Bags * Columns);
-        _rows = new((nint)_indices.Length * Columns);
-        for (nint i = 0; i < _table.Length; i++)
-            _table[i] = i & 1023;
+        _buffers = [.. ((int[])[Rows, Bags, _indices.Length]).Select(rows => new AlignedBuffer<float>((nint)rows * Columns))];
+        AlignedBuffer<float> table = _buffers[0];
+        for (nint i = 0; i < table.Length; i++)
+            table[i] = i & 1023;
         LookupIndices.Uniform(_indices, Rows, new Random(1));
     }
 
     [GlobalCleanup]
-    public void Dispose()
+    public void Cleanup()
     {
-        _table?.Dispose();
-        _bags?.Dispose();
-        _rows?.Dispose();
+        foreach (AlignedBuffer<float> buffer in _buffers)
+            buffer.Dispose();
     }
 
-    [Benchmark]
-    public void Gather() => EmbeddingLookup.Gather(View(_table), _indices, View(_rows));
+    private MatrixView<float> Table => View(_buffers[0]);
 
     [Benchmark]
-    public void Sum() => EmbeddingLookup.Bag(View(_table), _indices, _offsets, BagMode.Sum, View(_bags));
+    public void Gather() => EmbeddingLookup.Gather(Table, _indices, View(_buffers[2]));
 
     [Benchmark]
-    public void Max() => EmbeddingLookup.Bag(View(_table), _indices, _offsets, BagMode.Max, View(_bags));
+    public void Sum() => EmbeddingLookup.Bag(Table, _indices, _offsets, BagMode.Sum, View(_buffers[1]));
 
-    private unsafe MatrixView<float> View(AlignedBuffer<float>? buffer) => new(buffer!.Pointer, buffer.Length / Columns, Columns);
+    [Benchmark]
+    public void Max() => EmbeddingLookup.Bag(Table, _indices, _offsets, BagMode.Max, View(_buffers[1]));
+
+    private unsafe MatrixView<float> View(AlignedBuffer<float> buffer) => new(buffer.Pointer, buffer.Length / Columns, Columns);
 }
