@@ -22,6 +22,9 @@ internal readonly unsafe struct TopKAction(
     private const nint BatchListBytes = 64 << 20;
     private const nint BatchPackedBytes = 16 << 20;
 
+    // Packing the data costs a batch about as much as ten more queries: beyond this it is nothing.
+    private const nint MostBlocks = 20;
+
     private readonly MatrixView<float> _queries = queries;
     private readonly MatrixView<float> _data = data;
     private readonly MatrixView<long> _ids = ids;
@@ -64,7 +67,8 @@ internal readonly unsafe struct TopKAction(
         // blocks alone would not keep all threads busy.
         nint blockRows = GemmBlocking.BlockRows;
         nint batch = Math.Min(BatchListBytes / TopKLists.BytesPerList(*search), BatchPackedBytes / (sizeof(float) * Math.Max(depth, 1)));
-        batch = Math.Min(Math.Clamp(batch / blockRows, 1, 20) * blockRows, _queries.Rows);
+        batch = batch < blockRows ? Math.Max(batch, GemmBlocking.TileRows<TWide>()) : Math.Min(batch / blockRows, MostBlocks) * blockRows;
+        batch = Math.Min(batch, _queries.Rows);
         nint queryBlocks = GemmPack.Panels(batch, (int)blockRows);
         nint shards = pool.Threads == 1 ? 1 : ((3 * pool.Threads) + queryBlocks - 1) / queryBlocks;
         shards = Math.Max(Math.Min(shards, MostListBytes / (TopKLists.BytesPerList(*search) * batch)), 1);

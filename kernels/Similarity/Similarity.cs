@@ -49,6 +49,9 @@ public static unsafe class Similarity
     {
         CheckInputs(queries, data, metric);
         CheckShape(scores.Rows, scores.Columns, queries.Rows, data.Rows, nameof(scores));
+        if (queries.Rows == 0)
+            return;
+
         ScoresAction action = new(queries, data, metric, scores, pool ?? WorkerPool.Serial);
         Isa.Dispatch(ref action);
     }
@@ -90,6 +93,9 @@ public static unsafe class Similarity
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         CheckShape(ids.Rows, ids.Columns, queries.Rows, k, nameof(ids));
         CheckShape(scores.Rows, scores.Columns, queries.Rows, k, nameof(scores));
+        if (queries.Rows == 0)
+            return;
+
         TopKAction action = new(queries, data, metric, ids, scores, excludeSelf, pool ?? WorkerPool.Serial);
         Isa.Dispatch(ref action);
     }

@@ -15,13 +15,12 @@ internal readonly unsafe struct TopKTiles(
     public void Finish<TWide>(float* tile, nint row, nint column, int rows, int columns)
         where TWide : unmanaged, IWide<TWide>
     {
-        TWide term0 = TWide.Load(terms + column), term1 = TWide.Load(terms + column + TWide.Lanes);
         for (int i = 0; i < rows; i++, tile += 2 * TWide.Lanes)
         {
             TWide threshold = TWide.Broadcast(thresholds[row + i]);
             TWide factor = TWide.Broadcast(factors[row + i]);
-            TWide upper0 = TWide.MultiplyAdd(factor, term0, TWide.Load(tile));
-            TWide upper1 = TWide.MultiplyAdd(factor, term1, TWide.Load(tile + TWide.Lanes));
+            TWide upper0 = TWide.MultiplyAdd(factor, TWide.Load(terms + column), TWide.Load(tile));
+            TWide upper1 = TWide.MultiplyAdd(factor, TWide.Load(terms + column + TWide.Lanes), TWide.Load(tile + TWide.Lanes));
             uint passed = TWide.GreaterThan(upper0, threshold) | (TWide.GreaterThan(upper1, threshold) << TWide.Lanes);
             if (passed == 0)
                 continue;

@@ -38,6 +38,34 @@ public sealed class SimilarityContractTests
             Assert.That(ids, Is.All.EqualTo(-1));
             Assert.That(scores, Is.All.EqualTo(float.NegativeInfinity));
         });
+        long[] manyIds = new long[40];
+        float[] manyScores = new float[40];
+        Similarity.TopK(new float[40], [], 2, 2, SimilarityMetric.SquaredEuclidean, manyIds, manyScores);
+        Assert.Multiple(() =>
+        {
+            Assert.That(manyIds, Is.All.EqualTo(-1));
+            Assert.That(manyScores, Is.All.EqualTo(float.PositiveInfinity));
+        });
+        Assert.That(() => Similarity.TopK([], Points, 2, 2, SimilarityMetric.Dot, [], []), Throws.Nothing);
+    }
+
+    [Test]
+    public void MoreNeighboursThanMemoryForABlockOfQueries()
+    {
+        // A list of 100,000 candidates takes 4 MiB, so few queries are searched at a time.
+        const int N = 100_000, M = 30;
+        float[] data = new float[N], queries = new float[M], scores = new float[M * N];
+        long[] ids = new long[M * N];
+        for (int i = 0; i < N; i++)
+            data[i] = i;
+        for (int i = 0; i < M; i++)
+            queries[i] = i % 2 == 0 ? 1 : -1;
+        Similarity.TopK(queries, data, 1, N, SimilarityMetric.Dot, ids, scores);
+        for (int i = 0; i < M; i++)
+        {
+            Assert.That(ids[(long)i * N], Is.EqualTo(i % 2 == 0 ? N - 1 : 0));
+            Assert.That(ids[(((long)i + 1) * N) - 1], Is.EqualTo(i % 2 == 0 ? 0 : N - 1));
+        }
     }
 
     [Test]
