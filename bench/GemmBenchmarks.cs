@@ -5,7 +5,7 @@ namespace EmbeddingKernels.Bench;
 
 /// <summary>The matrix product alone, one thread. <see cref="SimilarityComparison"/> sets it beside OpenBLAS.</summary>
 [ShortRunJob]
-public sealed unsafe class GemmBenchmarks : IDisposable
+public unsafe class GemmBenchmarks : IDisposable
 {
     private AlignedBuffer<float>? _a;
     private AlignedBuffer<float>? _b;

@@ -8,7 +8,7 @@ namespace EmbeddingKernels.Bench;
 /// <see cref="SimilarityComparison"/> sets it beside OpenBLAS.
 /// </summary>
 [ShortRunJob]
-public sealed unsafe class SimilarityBenchmarks : IDisposable
+public unsafe class SimilarityBenchmarks : IDisposable
 {
     private const int Rows = 20_000;
     private const int Dimension = 128;
