@@ -1,0 +1,112 @@
+using EmbeddingKernels.Core;
+
+namespace EmbeddingKernels;
+
+/// <summary>
+/// t-distributed stochastic neighbour embedding (van der Maaten and Hinton, JMLR 9, 2008): a map in 1 to 3 dimensions on which
+/// near rows of a matrix lie near each other.
+/// </summary>
+/// <remarks>
+/// <see cref="Fit(MatrixView{float}, TsneOptions?, IProgress{TsneProgress}?, CancellationToken)"/> is the three steps
+/// <see cref="TsneAffinities"/>, <see cref="TsneInitialization"/> and <see cref="TsneEmbedding"/> in one call.
+/// </remarks>
+public static unsafe class Tsne
+{
+    /// <summary>
+    /// The learning rate that suits a number of points: max(N / early exaggeration / 4, 50), scikit-learn's "auto"
+    /// (Belkina et al., Nature Communications 10, 2019, in this gradient's scale).
+    /// </summary>
+    /// <param name="points">Number of points.</param>
+    /// <param name="earlyExaggeration">The exaggeration of the first phase.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="earlyExaggeration"/> is not above 0.</exception>
+    public static double AutoLearningRate(int points, double earlyExaggeration = 12)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(points);
+        if (!(earlyExaggeration > 0))
+            throw new ArgumentOutOfRangeException(nameof(earlyExaggeration), earlyExaggeration, "The exaggeration must be above 0.");
+        return Math.Max(points / earlyExaggeration / 4, 50);
+    }
+
+    /// <summary>Draws the map of the rows of a matrix.</summary>
+    /// <param name="data">N x D, finite. More than some 50 columns are best reduced first (<see cref="Pca"/>).</param>
+    /// <param name="options">The settings; null for the defaults.</param>
+    /// <param name="progress">Is told of blocks of rows in the search for neighbours, then of every 50th step.</param>
+    /// <param name="cancellationToken">Stops the work soon.</param>
+    /// <returns>The optimised map, which can be optimised further.</returns>
+    /// <exception cref="ArgumentException">The data is not finite, or too few rows for the perplexity; or a setting is out of its range.</exception>
+    /// <exception cref="TsneCanceledException">The work was cancelled; it holds the map as it then was, if there was one yet.</exception>
+    public static TsneEmbedding Fit(
+        MatrixView<float> data, TsneOptions? options = null, IProgress<TsneProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new TsneOptions();
+        options.Validate();
+        TsneAffinities.CheckPerplexity(options.Perplexity, data.Rows);
+        TsneEmbedding? embedding = null;
+        try
+        {
+            TsneAffinities affinities = TsneAffinities.FromData(data, options.Perplexity, options.Metric, options.Threads, progress, cancellationToken);
+            using FloatMatrix start = options.Start == TsneStart.Random
+                ? TsneInitialization.Random(affinities.Points, options.Dimensions, options.Seed)
+                : TsneInitialization.Pca(data, options.Dimensions, options.Seed, options.Threads);
+            embedding = new TsneEmbedding(affinities, start, options.Method, options.Threads);
+            float rate = options.LearningRate ?? (float)AutoLearningRate(affinities.Points, options.EarlyExaggeration);
+            int early = Math.Min(options.EarlyExaggerationIterations, options.Iterations);
+            embedding.Optimize(early, options.EarlyExaggeration, options.InitialMomentum, rate, Whole(progress, options.Iterations), cancellationToken);
+            embedding.Optimize(options.Iterations - early, 1f, options.FinalMomentum, rate, progress, cancellationToken);
+            return embedding;
+        }
+        catch (OperationCanceledException exception)
+        {
+            throw new TsneCanceledException(embedding, exception);
+        }
+    }
+
+    /// <inheritdoc cref="Fit(MatrixView{float}, TsneOptions?, IProgress{TsneProgress}?, CancellationToken)"/>
+    public static TsneEmbedding Fit(
+        FloatMatrix data, TsneOptions? options = null, IProgress<TsneProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        TsneEmbedding embedding = Fit(data.View, options, progress, cancellationToken);
+        GC.KeepAlive(data);
+        return embedding;
+    }
+
+    /// <inheritdoc cref="Fit(MatrixView{float}, TsneOptions?, IProgress{TsneProgress}?, CancellationToken)"/>
+    /// <param name="data">The rows one after the other.</param>
+    /// <param name="columns">Floats per row, at least 1.</param>
+    /// <param name="options">The settings; null for the defaults.</param>
+    /// <param name="progress">Is told of blocks of rows in the search for neighbours, then of every 50th step.</param>
+    /// <param name="cancellationToken">Stops the work soon.</param>
+    public static TsneEmbedding Fit(
+        ReadOnlySpan<float> data,
+        int columns,
+        TsneOptions? options = null,
+        IProgress<TsneProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(columns, 1);
+        if (data.Length % columns != 0)
+            throw new ArgumentException($"{data.Length} elements do not make whole rows of {columns}.", nameof(data));
+        fixed (float* first = data)
+            return Fit(new MatrixView<float>(first, data.Length / columns, columns), options, progress, cancellationToken);
+    }
+
+    /// <summary>Reports of the first phase with the length of both.</summary>
+    private static WholeRun? Whole(IProgress<TsneProgress>? progress, int iterations) => progress is null ? null : new WholeRun(progress, iterations);
+
+    private sealed class WholeRun(IProgress<TsneProgress> progress, int iterations) : IProgress<TsneProgress>
+    {
+        public void Report(TsneProgress value) => progress.Report(value with { Iterations = iterations });
+    }
+}
+
+/// <summary>A cancelled <see cref="Tsne.Fit(MatrixView{float}, TsneOptions?, IProgress{TsneProgress}?, CancellationToken)"/>, with what was done.</summary>
+public sealed class TsneCanceledException : OperationCanceledException
+{
+    internal TsneCanceledException(TsneEmbedding? embedding, OperationCanceledException inner)
+        : base("t-SNE was cancelled" + (embedding is null ? " before there was a map." : $" after {embedding.Iteration} steps."), inner, inner.CancellationToken) =>
+        Embedding = embedding;
+
+    /// <summary>The map after its last whole step, which can be drawn or optimised further; null where there was none yet.</summary>
+    public TsneEmbedding? Embedding { get; }
+}

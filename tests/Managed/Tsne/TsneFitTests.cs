@@ -1,0 +1,259 @@
+namespace EmbeddingKernels.Tests;
+
+public sealed class TsneFitTests
+{
+    [Test]
+    public void DigitsFormTheirClusters()
+    {
+        (FloatMatrix data, int[] labels) = TsneSamples.Digits();
+        using (data)
+        {
+            TsneSamples.Told progress = new();
+            TsneEmbedding map = Tsne.Fit(data, progress: progress);
+            Assert.Multiple(() =>
+            {
+                Assert.That(map.Iteration, Is.EqualTo(750));
+                Assert.That(map.KlDivergence, Is.LessThan(0.77));
+                Assert.That(TsneSamples.NearestNeighborAgreement(map, labels), Is.GreaterThan(0.97));
+                Assert.That(progress.Reports.Count(r => r.Stage == TsneStage.Optimization), Is.EqualTo(15));
+                Assert.That(progress.Reports[^1].KlDivergence, Is.EqualTo(map.KlDivergence));
+                Assert.That(progress.Reports.Where(r => r.Stage == TsneStage.Optimization), Is.All.Matches<TsneProgress>(r => r.Iterations == 750));
+            });
+        }
+    }
+
+    [Test]
+    public void OneCallIsTheThreeSteps()
+    {
+        using FloatMatrix data = TsneSamples.Clusters(200);
+        TsneEmbedding fitted = Tsne.Fit(data, new TsneOptions { Perplexity = 15, EarlyExaggerationIterations = 40, Iterations = 90, Threads = 2 });
+        TsneAffinities affinities = TsneAffinities.FromData(data, 15);
+        using FloatMatrix start = TsneInitialization.Pca(data);
+        TsneEmbedding stepped = new(affinities, start, TsneMethod.Exact, threads: 1);
+        stepped.Optimize(40, 12, 0.5f, 50);
+        stepped.Optimize(50, 1, 0.8f, 50);
+        Assert.That(TsneSamples.Values(fitted), Is.EqualTo(TsneSamples.Values(stepped)));
+    }
+
+    [Test]
+    public void OneSeedGivesOneMap([Values] TsneStart start, [Values(1, 2, 3)] int dimensions)
+    {
+        using FloatMatrix data = TsneSamples.Clusters(150);
+        TsneOptions options = new() { Start = start, Dimensions = dimensions, Perplexity = 10, Iterations = 60, EarlyExaggerationIterations = 20, Seed = 5 };
+        float[] one = TsneSamples.Values(Tsne.Fit(data, options with { Threads = 1 }));
+        float[] two = TsneSamples.Values(Tsne.Fit(data, options with { Threads = 3 }));
+        float[] other = TsneSamples.Values(Tsne.Fit(data, options with { Seed = 6 }));
+        Assert.That(two, Is.EqualTo(one));
+        if (start == TsneStart.Random)
+            Assert.That(other, Is.Not.EqualTo(one));
+        else
+            Assert.That(other, Is.EqualTo(one));
+    }
+
+    [Test]
+    public void FarClustersStayApart([Values] TsneMetric metric, [Values] TsneStart start)
+    {
+        using FloatMatrix data = TsneSamples.Clusters(240);
+        TsneEmbedding map = Tsne.Fit(data, new TsneOptions { Perplexity = 20, Iterations = 400, EarlyExaggerationIterations = 150, Metric = metric, Start = start });
+        Assert.That(TsneSamples.NearestNeighborAgreement(map, [.. Enumerable.Range(0, 240).Select(i => i % 4)]), Is.EqualTo(1));
+    }
+
+    // scikit-learn's test_uniform_grid, restated: a uniform grid becomes neither clumps nor holes.
+    [Test]
+    public void AUniformGridStaysUniform([Values(1, 2)] long seed)
+    {
+        using FloatMatrix data = new(100, 2);
+        for (int i = 0; i < 100; i++)
+            (data[i, 0], data[i, 1]) = (i % 10 / 9f, i / 10 / 9f);
+        TsneEmbedding map = Tsne.Fit(data, new TsneOptions { Start = TsneStart.Random, Seed = seed, Perplexity = 20, Iterations = 1500 });
+        double[] nearest = [.. Enumerable.Range(0, 100).Select(i => Enumerable.Range(0, 100).Where(j => j != i)
+            .Min(j => Math.Sqrt(Math.Pow(map[i, 0] - map[j, 0], 2) + Math.Pow(map[i, 1] - map[j, 1], 2))))];
+        Assert.Multiple(() =>
+        {
+            Assert.That(nearest.Min(), Is.GreaterThan(0.1));
+            Assert.That(nearest.Min() / nearest.Average(), Is.GreaterThan(0.5));
+            Assert.That(nearest.Max() / nearest.Average(), Is.LessThan(2));
+        });
+    }
+
+    [Test]
+    public void DuplicatesAreNoObstacle()
+    {
+        // 4,000 letters, of which many are equal to another; and 200 points that are all one point.
+        using FloatMatrix letters = TsneSamples.Letters(4000);
+        Assert.That(Enumerable.Range(0, 4000).Select(i => string.Join(',', letters.Row(i).ToArray())).Distinct().Count(), Is.LessThan(3980));
+        AssertFinite(Tsne.Fit(letters, new TsneOptions { Iterations = 60, EarlyExaggerationIterations = 30 }));
+        using FloatMatrix same = new(200, 5);
+        TsneEmbedding map = Tsne.Fit(same, new TsneOptions { Iterations = 100, EarlyExaggerationIterations = 50 });
+        AssertFinite(map);
+        Assert.That(TsneSamples.Values(map).Distinct().Count(), Is.GreaterThan(200), "equal points are spread by their start");
+    }
+
+    [Test]
+    public void PointsOnALineAreNoObstacle()
+    {
+        using FloatMatrix line = new(300, 3), column = new(300, 1);
+        for (int i = 0; i < 300; i++)
+        {
+            line.Row(i).Fill(i);
+            column[i, 0] = i;
+        }
+
+        foreach (FloatMatrix data in new[] { line, column })
+        {
+            TsneEmbedding map = Tsne.Fit(data, new TsneOptions { Iterations = 200, EarlyExaggerationIterations = 100 });
+            AssertFinite(map);
+            Assert.That(map.Axis(1).ToArray().Max(Math.Abs), Is.GreaterThan(1), "the map uses its second axis");
+        }
+    }
+
+    [Test]
+    public void AnOutlierIsNoObstacle()
+    {
+        using FloatMatrix data = TsneSamples.Clusters(200);
+        data.Row(17).Fill(1e6f);
+        TsneEmbedding map = Tsne.Fit(data, new TsneOptions { Iterations = 200, EarlyExaggerationIterations = 100, Perplexity = 10 });
+        AssertFinite(map);
+
+        // The others are not disturbed.
+        int[] labels = [.. Enumerable.Range(0, 200).Select(i => i % 4)];
+        Assert.That(TsneSamples.NearestNeighborAgreement(map, labels), Is.GreaterThan(0.98));
+    }
+
+    [Test]
+    public void FewPointsGiveAMapOrSayWhyNot([Range(1, 20)] int points)
+    {
+        using FloatMatrix data = TsneSamples.Clusters(points, 3, 2);
+        Assert.That(
+            () => Tsne.Fit(data),
+            Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains("30").And.Message.Contains($"there are {points}"));
+        foreach (double perplexity in new[] { 1.0, (points - 1) / 3.0, points - 1 })
+        {
+            TsneOptions options = new() { Perplexity = perplexity, Iterations = 300, EarlyExaggerationIterations = 100 };
+            if (perplexity < 1 || perplexity > points - 1)
+                Assert.That(() => Tsne.Fit(data, options), Throws.InstanceOf<ArgumentOutOfRangeException>());
+            else
+                AssertFinite(Tsne.Fit(data, options));
+        }
+    }
+
+    [Test]
+    public void ACancelledFitKeepsTheMap()
+    {
+        using FloatMatrix data = TsneSamples.Clusters(300);
+        using CancellationTokenSource source = new();
+        TsneSamples.Told progress = new(p =>
+        {
+            if (p.Stage == TsneStage.Optimization && p.Iteration == 300)
+                source.Cancel();
+        });
+        TsneCanceledException late = Assert.Throws<TsneCanceledException>(() => Tsne.Fit(data, null, progress, source.Token))!;
+        TsneCanceledException early = Assert.Throws<TsneCanceledException>(() => Tsne.Fit(data, null, null, new CancellationToken(canceled: true)))!;
+        Assert.Multiple(() =>
+        {
+            Assert.That(late.Embedding!.Iteration, Is.EqualTo(301));
+            Assert.That(late.Message, Does.Contain("301"));
+            Assert.That(late.CancellationToken, Is.EqualTo(source.Token));
+            Assert.That(early.Embedding, Is.Null);
+        });
+        late.Embedding!.Optimize(10);
+        AssertFinite(late.Embedding);
+    }
+
+    [Test]
+    public void SpansAreTakenToo()
+    {
+        using FloatMatrix data = TsneSamples.Clusters(50, 4);
+        TsneOptions options = new() { Perplexity = 5, Iterations = 20 };
+        float[] flat = [.. Enumerable.Range(0, 50).SelectMany(i => data.Row(i).ToArray())];
+        Assert.That(TsneSamples.Values(Tsne.Fit(flat, 4, options)), Is.EqualTo(TsneSamples.Values(Tsne.Fit(data, options))));
+        Assert.That(() => Tsne.Fit(flat, 7, options), Throws.ArgumentException.With.Message.Contains("7"));
+        Assert.That(() => Tsne.Fit(flat, 0, options), Throws.InstanceOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
+    public void BadOptionsAreNamed()
+    {
+        using FloatMatrix data = TsneSamples.Clusters(50);
+        (TsneOptions Options, string Name)[] bad =
+        [
+            (new() { Dimensions = 4 }, nameof(TsneOptions.Dimensions)),
+            (new() { Perplexity = 0.5 }, nameof(TsneOptions.Perplexity)),
+            (new() { EarlyExaggeration = 0 }, nameof(TsneOptions.EarlyExaggeration)),
+            (new() { EarlyExaggerationIterations = -1 }, nameof(TsneOptions.EarlyExaggerationIterations)),
+            (new() { Iterations = -1 }, nameof(TsneOptions.Iterations)),
+            (new() { LearningRate = 0 }, nameof(TsneOptions.LearningRate)),
+            (new() { LearningRate = float.NaN }, nameof(TsneOptions.LearningRate)),
+            (new() { InitialMomentum = 1 }, nameof(TsneOptions.InitialMomentum)),
+            (new() { FinalMomentum = -0.1f }, nameof(TsneOptions.FinalMomentum)),
+            (new() { Start = (TsneStart)5 }, nameof(TsneOptions.Start)),
+            (new() { Metric = (TsneMetric)5 }, nameof(TsneOptions.Metric)),
+            (new() { Method = (TsneMethod)5 }, nameof(TsneOptions.Method)),
+            (new() { Threads = 0 }, nameof(TsneOptions.Threads)),
+        ];
+        Assert.Multiple(() =>
+        {
+            foreach ((TsneOptions options, string name) in bad)
+                Assert.That(() => Tsne.Fit(data, options), Throws.InstanceOf<ArgumentOutOfRangeException>().With.Property("ParamName").EqualTo(name), name);
+        });
+    }
+
+    [TestCase(10, 12, 50)]
+    [TestCase(10_000, 12, 10_000 / 48.0)]
+    [TestCase(70_000, 4, 70_000 / 16.0)]
+    public void TheAutomaticLearningRateIsScikitLearns(int points, double exaggeration, double wanted) =>
+        Assert.That(Tsne.AutoLearningRate(points, exaggeration), Is.EqualTo(wanted).Within(1e-9));
+
+    private static void AssertFinite(TsneEmbedding map)
+    {
+        Assert.That(TsneSamples.Values(map), Is.All.Matches<float>(float.IsFinite));
+        Assert.That(double.IsFinite(map.KlDivergence));
+    }
+}
+
+public sealed class TsneInitializationTests
+{
+    [Test]
+    public void PcaStartsHaveTheFirstAxisOneTenThousandthWide()
+    {
+        using FloatMatrix data = TsneSamples.Clusters(400, 6);
+        using FloatMatrix start = TsneInitialization.Pca(data);
+        Assert.Multiple(() =>
+        {
+            Assert.That(Deviation(start, 0), Is.EqualTo(1e-4).Within(1e-8));
+            Assert.That(Deviation(start, 1), Is.LessThan(1e-4).And.GreaterThan(1e-6));
+        });
+    }
+
+    [Test]
+    public void MnistStartsWhereTheReferenceDoes()
+    {
+        using FloatMatrix data = Npy.ReadMatrix(TestSupport.SharedData.Path("tsne/mnist_pca50_10k.npy.gz"));
+        using FloatMatrix wanted = Npy.ReadMatrix(TestSupport.SharedData.Path("tsne/init_10k.npy"));
+        using FloatMatrix start = TsneInitialization.Pca(data);
+        for (int axis = 0; axis < 2; axis++)
+        {
+            // The signs are free.
+            float sign = Math.Sign(wanted[0, axis]) * Math.Sign(start[0, axis]);
+            Assert.That(Enumerable.Range(0, 10_000).Max(i => Math.Abs((sign * start[i, axis]) - wanted[i, axis])), Is.LessThan(1e-8), $"axis {axis}");
+        }
+    }
+
+    [Test]
+    public void RandomStartsAreNormal()
+    {
+        using FloatMatrix start = TsneInitialization.Random(20_000, 3, 4);
+        for (int axis = 0; axis < 3; axis++)
+        {
+            Assert.That(Deviation(start, axis), Is.EqualTo(1e-4).Within(3).Percent);
+            Assert.That(Enumerable.Range(0, 20_000).Average(i => Math.Abs((double)start[i, axis])), Is.EqualTo(1e-4 * Math.Sqrt(2 / Math.PI)).Within(3).Percent);
+        }
+    }
+
+    private static double Deviation(FloatMatrix matrix, int column)
+    {
+        double[] values = [.. Enumerable.Range(0, (int)matrix.Rows).Select(i => (double)matrix[i, column])];
+        double mean = values.Average();
+        return Math.Sqrt(values.Average(v => (v - mean) * (v - mean)));
+    }
+}
