@@ -108,7 +108,7 @@ public static class SkipGramComparison
             void Row(string name, double wall, double cpu, string file)
             {
                 using KeyedVectors vectors = KeyedVectors.Load(file);
-                double analogies = WordEvaluation.Analogies(vectors, BenchData.Path("eval/questions-words.txt")).Accuracy;
+                double analogies = WordEvaluation.Analogies(vectors, BenchData.Path("eval/questions-words.txt")).Total.Accuracy;
                 double similarity = WordEvaluation.WordPairs(vectors, BenchData.Path("eval/wordsim353.tsv")).Spearman;
                 output.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,

@@ -38,7 +38,7 @@ public static unsafe class TsneComparison
         ArgumentNullException.ThrowIfNull(output);
         output.WriteLine("## t-SNE: MNIST, 50 principal components, perplexity 30, exaggeration 12 for 250 steps, start by PCA");
         output.WriteLine();
-        string folder = DataFolder();
+        string folder = BenchData.Path("tsne");
         if (!File.Exists(Path.Combine(folder, "mnist_pca50_10k.npy.gz")))
         {
             output.WriteLine($"Left out: there is no mnist_pca50_10k.npy.gz in {folder}. Set EMBEDDING_KERNELS_DATA to the folder with the reference data.");

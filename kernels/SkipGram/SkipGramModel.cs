@@ -84,7 +84,7 @@ public sealed unsafe class SkipGramModel : IDisposable
         Stride = (dimension + RowMultiple - 1) / RowMultiple * RowMultiple;
         _input = new AlignedBuffer<float>((nint)Words * Stride);
         _output = new AlignedBuffer<float>((nint)Words * Stride);
-        SplitMix64 random = new((ulong)seed);
+        SplitMix64 random = new(seed);
         for (nint word = 0; word < Words; word++)
         {
             float* row = _input.Pointer + (word * Stride);

@@ -26,7 +26,7 @@ public sealed unsafe class SkipGramWorker : IDisposable
     internal SkipGramWorker(SkipGramModel model, long seed)
     {
         _model = model;
-        _random = new SplitMix64((ulong)seed);
+        _random = new SplitMix64(seed);
         int contextCapacity = 2 * model.Parameters.Window;
         int blocks = (model.Parameters.Negative + 1 + SkipGramKernel.Outputs - 1) / SkipGramKernel.Outputs;
         int outputs = blocks * SkipGramKernel.Outputs;

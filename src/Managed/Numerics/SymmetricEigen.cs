@@ -1,3 +1,4 @@
+using EmbeddingKernels.Core;
 using MathNet.Numerics.LinearAlgebra;
 using MathNet.Numerics.LinearAlgebra.Double;
 

@@ -172,7 +172,7 @@ public sealed unsafe class SkipGramTests(IsaLevel level) : IsaFixture(level)
 
     private sealed class ReferenceLoop(SkipGramModel model, long seed, double[][] input, double[][] output)
     {
-        private SplitMix64 _random = new((ulong)seed);
+        private SplitMix64 _random = new(seed);
 
         public void Train(int[] sentence, double alpha)
         {

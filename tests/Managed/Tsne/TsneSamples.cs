@@ -1,4 +1,5 @@
 using System.Globalization;
+using EmbeddingKernels.Core;
 using EmbeddingKernels.TestSupport;
 
 namespace EmbeddingKernels.Tests;
