@@ -10,25 +10,27 @@ public class TsneBenchmarks
     private const int Points = 10_000;
     private const int Neighbors = 90;
 
-    private readonly AlignedBuffer<float> _map = new(2 * Points);
-    private readonly AlignedBuffer<float> _force = new(2 * Points);
-    private readonly ExactRepulsion _repulsion = new(Points, 2);
+    // Map and force. Benchmark classes are derived from and may not be disposable, so what they own stands in arrays.
+    private AlignedBuffer<float>[] _buffers = [];
+    private ExactRepulsion[] _repulsions = [];
+    private WorkerPool[] _pools = [];
     private CsrMatrix _affinities = null!;
-    private WorkerPool _pool = null!;
 
     [Params(1, 2)]
     public int Threads { get; set; }
 
-    private unsafe MatrixView<float> Map => new(_map.Pointer, 2, Points);
+    private unsafe MatrixView<float> Map => new(_buffers[0].Pointer, 2, Points);
 
-    private unsafe MatrixView<float> Force => new(_force.Pointer, 2, Points);
+    private unsafe MatrixView<float> Force => new(_buffers[1].Pointer, 2, Points);
 
     [GlobalSetup]
     public unsafe void Setup()
     {
-        _pool = new WorkerPool(Threads);
+        _pools = [new WorkerPool(Threads)];
+        _buffers = [new(2 * Points), new(2 * Points)];
+        _repulsions = [new(Points, 2)];
         Random random = new(1);
-        foreach (ref float coordinate in _map.AsSpan())
+        foreach (ref float coordinate in _buffers[0].AsSpan())
             coordinate = (float)(160 * (random.NextDouble() - 0.5));
 
         // Neighbours near in memory and far, as those of shuffled data are.
@@ -43,24 +45,23 @@ public class TsneBenchmarks
             }
         }
 
-        _affinities = JointAffinities.Symmetrize(new MatrixView<long>(ids.Pointer, Points, Neighbors), new(weights.Pointer, Points, Neighbors), _pool);
+        _affinities = JointAffinities.Symmetrize(new MatrixView<long>(ids.Pointer, Points, Neighbors), new(weights.Pointer, Points, Neighbors), _pools[0]);
     }
 
     [GlobalCleanup]
     public void Cleanup()
     {
-        _pool.Dispose();
-        _repulsion.Dispose();
-        _map.Dispose();
-        _force.Dispose();
+        IDisposable[] owned = [.. _pools, .. _repulsions, .. _buffers];
+        foreach (IDisposable one in owned)
+            one.Dispose();
     }
 
     [Benchmark]
-    public double ExactRepulsion() => _repulsion.Compute(Map, Force, _pool);
+    public double ExactRepulsion() => _repulsions[0].Compute(Map, Force, _pools[0]);
 
     [Benchmark]
-    public void Attraction() => TsneGradient.Attraction(_affinities, Map, Force, _pool);
+    public void Attraction() => TsneGradient.Attraction(_affinities, Map, Force, _pools[0]);
 
     [Benchmark]
-    public double KullbackLeibler() => TsneGradient.KullbackLeibler(_affinities, Map, 1e5, 0, _pool);
+    public double KullbackLeibler() => TsneGradient.KullbackLeibler(_affinities, Map, 1e5, 0, _pools[0]);
 }

@@ -38,23 +38,22 @@ public static unsafe class TsneComparison
         ArgumentNullException.ThrowIfNull(output);
         output.WriteLine("## t-SNE: MNIST, 50 principal components, perplexity 30, exaggeration 12 for 250 steps, start by PCA");
         output.WriteLine();
-        string folder = BenchData.Path("tsne");
-        if (!File.Exists(Path.Combine(folder, "mnist_pca50_10k.npy.gz")))
+        if (!File.Exists(BenchData.Path("tsne/mnist_pca50_10k.npy.gz")))
         {
-            output.WriteLine($"Left out: there is no mnist_pca50_10k.npy.gz in {folder}. Set EMBEDDING_KERNELS_DATA to the folder with the reference data.");
+            output.WriteLine($"Left out: there is no {BenchData.Path("tsne/mnist_pca50_10k.npy.gz")}. Set EMBEDDING_KERNELS_DATA to the folder with the reference data.");
             return;
         }
 
         int points = quick ? 2000 : 10_000, iterations = quick ? 300 : 750;
-        using FloatMatrix all = Npy.ReadMatrix(Path.Combine(folder, "mnist_pca50_10k.npy.gz"));
-        using FloatMatrix starts = Npy.ReadMatrix(Path.Combine(folder, "init_10k.npy"));
+        using FloatMatrix all = Npy.ReadMatrix(BenchData.Path("tsne/mnist_pca50_10k.npy.gz"));
+        using FloatMatrix starts = Npy.ReadMatrix(BenchData.Path("tsne/init_10k.npy"));
         using FloatMatrix data = First(all, points), start = First(starts, points);
 
         // The judge: for all points the affinities that were made elsewhere, so that nobody is judged by his own.
         TsneAffinities judge = quick ? TsneAffinities.FromData(data, Perplexity) : TsneAffinities.FromSparse(
-            Npy.ReadInt64(Path.Combine(folder, "P_10k_indptr.npy")),
-            Array.ConvertAll(Npy.ReadInt64(Path.Combine(folder, "P_10k_indices.npy.gz")), i => (int)i),
-            Array.ConvertAll(Npy.ReadDouble(Path.Combine(folder, "P_10k_data.npy.gz")), p => (float)p));
+            Npy.ReadInt64(BenchData.Path("tsne/P_10k_indptr.npy")),
+            Array.ConvertAll(Npy.ReadInt64(BenchData.Path("tsne/P_10k_indices.npy.gz")), i => (int)i),
+            Array.ConvertAll(Npy.ReadDouble(BenchData.Path("tsne/P_10k_data.npy.gz")), p => (float)p));
 
         output.WriteLine(FormattableString.Invariant($"{points:N0} points, {iterations} steps. The divergence is exact, in double, on the same affinities for all."));
         output.WriteLine();

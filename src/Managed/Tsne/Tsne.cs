@@ -45,7 +45,7 @@ public static unsafe class Tsne
         try
         {
             TsneAffinities affinities = TsneAffinities.FromData(data, options.Perplexity, options.Metric, options.Threads, progress, cancellationToken);
-            using FloatMatrix start = options.Start == TsneStart.Random
+            using FloatMatrix start = options.Initialization == TsneStart.Random
                 ? TsneInitialization.Random(affinities.Points, options.Dimensions, options.Seed)
                 : TsneInitialization.Pca(data, options.Dimensions, options.Seed, options.Threads);
             embedding = new TsneEmbedding(affinities, start, options.Method, options.Threads);

@@ -46,7 +46,7 @@ public enum TsneStart
 /// FIt-SNE and bhtsne) leaves the factor 4 out of the gradient. auto is max(N / early_exaggeration / 4, 50) here and in
 /// scikit-learn, max(N / early_exaggeration, 200) in openTSNE, which is the same step</description></item>
 /// <item><term><see cref="InitialMomentum"/>, <see cref="FinalMomentum"/></term><description>fixed at 0.5, 0.8; initial_momentum 0.8, final_momentum 0.8</description></item>
-/// <item><term><see cref="Start"/></term><description>init; initialization</description></item>
+/// <item><term><see cref="Initialization"/></term><description>init; initialization</description></item>
 /// <item><term><see cref="Metric"/></term><description>metric; metric</description></item>
 /// <item><term><see cref="Method"/></term><description>method; negative_gradient_method</description></item>
 /// <item><term><see cref="Threads"/></term><description>n_jobs; n_jobs</description></item>
@@ -82,7 +82,7 @@ public sealed record TsneOptions
     public float FinalMomentum { get; init; } = 0.8f;
 
     /// <summary>Where the map starts.</summary>
-    public TsneStart Start { get; init; } = TsneStart.Pca;
+    public TsneStart Initialization { get; init; } = TsneStart.Pca;
 
     /// <summary>Which distance makes points neighbours.</summary>
     public TsneMetric Metric { get; init; } = TsneMetric.Euclidean;
@@ -112,7 +112,7 @@ public sealed record TsneOptions
             throw new ArgumentOutOfRangeException(nameof(LearningRate), rate, "The learning rate must be above 0, or null to have it chosen.");
         CheckMomentum(InitialMomentum, nameof(InitialMomentum));
         CheckMomentum(FinalMomentum, nameof(FinalMomentum));
-        CheckDefined(Start, nameof(Start));
+        CheckDefined(Initialization, nameof(Initialization));
         CheckDefined(Metric, nameof(Metric));
         CheckDefined(Method, nameof(Method));
         DataChecks.Threads(Threads, nameof(Threads));

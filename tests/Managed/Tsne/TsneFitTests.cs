@@ -39,7 +39,7 @@ public sealed class TsneFitTests
     public void OneSeedGivesOneMap([Values] TsneStart start, [Values(1, 2, 3)] int dimensions)
     {
         using FloatMatrix data = TsneSamples.Clusters(150);
-        TsneOptions options = new() { Start = start, Dimensions = dimensions, Perplexity = 10, Iterations = 60, EarlyExaggerationIterations = 20, Seed = 5 };
+        TsneOptions options = new() { Initialization = start, Dimensions = dimensions, Perplexity = 10, Iterations = 60, EarlyExaggerationIterations = 20, Seed = 5 };
         float[] one = TsneSamples.Values(Tsne.Fit(data, options with { Threads = 1 }));
         float[] two = TsneSamples.Values(Tsne.Fit(data, options with { Threads = 3 }));
         float[] other = TsneSamples.Values(Tsne.Fit(data, options with { Seed = 6 }));
@@ -54,7 +54,7 @@ public sealed class TsneFitTests
     public void FarClustersStayApart([Values] TsneMetric metric, [Values] TsneStart start)
     {
         using FloatMatrix data = TsneSamples.Clusters(240);
-        TsneEmbedding map = Tsne.Fit(data, new TsneOptions { Perplexity = 20, Iterations = 400, EarlyExaggerationIterations = 150, Metric = metric, Start = start });
+        TsneEmbedding map = Tsne.Fit(data, new TsneOptions { Perplexity = 20, Iterations = 400, EarlyExaggerationIterations = 150, Metric = metric, Initialization = start });
         Assert.That(TsneSamples.NearestNeighborAgreement(map, [.. Enumerable.Range(0, 240).Select(i => i % 4)]), Is.EqualTo(1));
     }
 
@@ -65,7 +65,7 @@ public sealed class TsneFitTests
         using FloatMatrix data = new(100, 2);
         for (int i = 0; i < 100; i++)
             (data[i, 0], data[i, 1]) = (i % 10 / 9f, i / 10 / 9f);
-        TsneEmbedding map = Tsne.Fit(data, new TsneOptions { Start = TsneStart.Random, Seed = seed, Perplexity = 20, Iterations = 1500 });
+        TsneEmbedding map = Tsne.Fit(data, new TsneOptions { Initialization = TsneStart.Random, Seed = seed, Perplexity = 20, Iterations = 1500 });
         double[] nearest = [.. Enumerable.Range(0, 100).Select(i => Enumerable.Range(0, 100).Where(j => j != i)
             .Min(j => Math.Sqrt(Math.Pow(map[i, 0] - map[j, 0], 2) + Math.Pow(map[i, 1] - map[j, 1], 2))))];
         Assert.Multiple(() =>
@@ -186,7 +186,7 @@ public sealed class TsneFitTests
             (new() { LearningRate = float.NaN }, nameof(TsneOptions.LearningRate)),
             (new() { InitialMomentum = 1 }, nameof(TsneOptions.InitialMomentum)),
             (new() { FinalMomentum = -0.1f }, nameof(TsneOptions.FinalMomentum)),
-            (new() { Start = (TsneStart)5 }, nameof(TsneOptions.Start)),
+            (new() { Initialization = (TsneStart)5 }, nameof(TsneOptions.Initialization)),
             (new() { Metric = (TsneMetric)5 }, nameof(TsneOptions.Metric)),
             (new() { Method = (TsneMethod)5 }, nameof(TsneOptions.Method)),
             (new() { Threads = 0 }, nameof(TsneOptions.Threads)),
