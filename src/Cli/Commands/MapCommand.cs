@@ -37,7 +37,7 @@ internal static class MapCommand
             {
                 Perplexity = parsed.GetValue(perplexity),
                 Iterations = parsed.GetValue(iterations),
-                Start = Enum.Parse<TsneStart>(parsed.GetValue(init)!, ignoreCase: true),
+                Initialization = Enum.Parse<TsneStart>(parsed.GetValue(init)!, ignoreCase: true),
                 Method = Enum.Parse<TsneMethod>(parsed.GetValue(method)!, ignoreCase: true),
                 Metric = rows.Words is null ? TsneMetric.Euclidean : TsneMetric.Cosine,
                 Threads = common.Threads(parsed),
@@ -56,7 +56,7 @@ internal static class MapCommand
         Stopwatch clock = Stopwatch.StartNew();
         TsneAffinities affinities = session.Step("found neighbours and affinities", "points", step => TsneAffinities.FromData(
             rows, options.Perplexity, options.Metric, options.Threads, new DirectProgress<TsneProgress>(p => step.Report(p.Iteration, p.Iterations)), session.Interrupt));
-        using FloatMatrix start = options.Start == TsneStart.Random
+        using FloatMatrix start = options.Initialization == TsneStart.Random
             ? TsneInitialization.Random(affinities.Points, options.Dimensions, options.Seed)
             : TsneInitialization.Pca(rows, options.Dimensions, options.Seed, options.Threads);
         TsneEmbedding embedding = new(affinities, start, options.Method, options.Threads);
