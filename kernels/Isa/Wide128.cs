@@ -68,6 +68,15 @@ internal readonly unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
         new(Vector128.Create(source[indices[0]], source[indices[1]], source[indices[2]], source[indices[3]]));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void GatherPairs(float* pairs, int* indices, out Wide128 x, out Wide128 y)
+    {
+        float* a = pairs + (2 * (nint)indices[0]), b = pairs + (2 * (nint)indices[1]);
+        float* c = pairs + (2 * (nint)indices[2]), d = pairs + (2 * (nint)indices[3]);
+        x = new(Vector128.Create(a[0], b[0], c[0], d[0]));
+        y = new(Vector128.Create(a[1], b[1], c[1], d[1]));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide128 operator +(Wide128 a, Wide128 b) => new(a._v + b._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

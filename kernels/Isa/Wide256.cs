@@ -11,6 +11,8 @@ internal readonly unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
 {
     private readonly Vector256<float> _v = value;
 
+    internal Vector256<float> Vector => _v;
+
     public static int Lanes => 8;
 
     public static int Registers => 16;
@@ -45,6 +47,19 @@ internal readonly unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 Gather(float* source, int* indices) =>
         new(Avx2.GatherVector256(source, Vector256.Load(indices), sizeof(float)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void GatherPairs(float* pairs, int* indices, out Wide256 x, out Wide256 y)
+    {
+        Vector256<float> even = Vector256.Create(TwoPairs(pairs, indices), TwoPairs(pairs, indices + 4));
+        Vector256<float> odd = Vector256.Create(TwoPairs(pairs, indices + 2), TwoPairs(pairs, indices + 6));
+        x = new(Avx.Shuffle(even, odd, 0x88));
+        y = new(Avx.Shuffle(even, odd, 0xDD));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> TwoPairs(float* pairs, int* indices) => Sse.LoadHigh(
+        Vector128.CreateScalarUnsafe(*(double*)(pairs + (2 * (nint)indices[0]))).AsSingle(), pairs + (2 * (nint)indices[1]));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 operator +(Wide256 a, Wide256 b) => new(a._v + b._v);

@@ -58,6 +58,15 @@ internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
         Avx2.GatherVector256(source, Vector256.Load(indices + 8), sizeof(float))));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void GatherPairs(float* pairs, int* indices, out Wide512 x, out Wide512 y)
+    {
+        Wide256.GatherPairs(pairs, indices, out Wide256 lowX, out Wide256 lowY);
+        Wide256.GatherPairs(pairs, indices + 8, out Wide256 highX, out Wide256 highY);
+        x = new(Vector512.Create(lowX.Vector, highX.Vector));
+        y = new(Vector512.Create(lowY.Vector, highY.Vector));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> FirstLanes(int count) =>
         Vector512.LessThan(Vector512.CreateSequence(0, 1), Vector512.Create(count)).AsSingle();
 

@@ -42,6 +42,14 @@ internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
     public static WideScalar Gather(float* source, int* indices) => new(source[indices[0]]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void GatherPairs(float* pairs, int* indices, out WideScalar x, out WideScalar y)
+    {
+        float* pair = pairs + (2 * (nint)indices[0]);
+        x = new(pair[0]);
+        y = new(pair[1]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar operator +(WideScalar a, WideScalar b) => new(a._v + b._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -117,6 +117,8 @@ public sealed unsafe class GatherTests(IsaLevel level) : IsaFixture(level)
         GatherAction action = default;
         Isa.Dispatch(ref action);
         Assert.That(action.Result, Is.EqualTo(action.Wanted));
+        Assert.That(action.PairX, Is.EqualTo(action.Wanted.Select(v => 100 + (2 * (v - 100)))));
+        Assert.That(action.PairY, Is.EqualTo(action.PairX.Select(v => v + 1)));
     }
 
     private struct GatherAction : IWideAction
@@ -125,20 +127,30 @@ public sealed unsafe class GatherTests(IsaLevel level) : IsaFixture(level)
 
         public float[] Wanted { get; private set; }
 
+        public float[] PairX { get; private set; }
+
+        public float[] PairY { get; private set; }
+
         public void Run<TWide>()
             where TWide : unmanaged, IWide<TWide>
         {
-            float* source = stackalloc float[50];
+            float* source = stackalloc float[100];
             int* indices = stackalloc int[16];
-            for (int i = 0; i < 50; i++)
+            for (int i = 0; i < 100; i++)
                 source[i] = 100 + i;
             for (int i = 0; i < 16; i++)
                 indices[i] = (i * 37) % 50;
-            float[] result = new float[TWide.Lanes];
-            fixed (float* r = result)
-                TWide.Store(r, TWide.Gather(source, indices));
-            Result = result;
+            TWide.GatherPairs(source, indices, out TWide x, out TWide y);
+            (Result, PairX, PairY) = (Stored(TWide.Gather(source, indices)), Stored(x), Stored(y));
             Wanted = [.. Enumerable.Range(0, TWide.Lanes).Select(i => 100f + (i * 37 % 50))];
+
+            static float[] Stored(TWide value)
+            {
+                float[] result = new float[TWide.Lanes];
+                fixed (float* r = result)
+                    TWide.Store(r, value);
+                return result;
+            }
         }
     }
 }
