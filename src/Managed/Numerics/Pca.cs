@@ -38,8 +38,11 @@ public sealed unsafe class Pca
         _totalVariance = totalVariance;
     }
 
-    /// <summary>The components, one unit vector per row, largest variance first. 0 where no variance is left and rows are fewer than columns.</summary>
-    public MatrixView<float> Components => _components.View;
+    /// <summary>
+    /// The components, one unit vector per row, largest variance first; 0 where no variance is left and rows are fewer than
+    /// columns. Not to be written to.
+    /// </summary>
+    public FloatMatrix Components => _components;
 
     /// <summary>The mean of each column, which <see cref="Transform(MatrixView{float}, MatrixView{float}, WorkerPool?)"/> takes off.</summary>
     public ReadOnlySpan<double> Mean => _mean;
