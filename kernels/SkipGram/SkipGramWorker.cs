@@ -66,6 +66,7 @@ public sealed unsafe class SkipGramWorker : IDisposable
         int kept = Subsample(sentence);
         TrainAction action = new(this, kept, alpha);
         Isa.Dispatch(ref action);
+        GC.KeepAlive(this); // the buffers behind the pointers go with their owners
     }
 
     /// <summary>Frees the scratch.</summary>
