@@ -44,12 +44,12 @@ internal static class CommandLine
         {
             return Complain(error, exception.Message, Usage);
         }
-        catch (ArgumentException exception)
+        catch (ArgumentOutOfRangeException exception)
         {
-            // The options reach the library as they were typed, so what it refuses was typed wrongly.
+            // The options reach the library as they were typed, so a value that it refuses was typed wrongly.
             return Complain(error, exception.Message, Usage);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException
+        catch (Exception exception) when (exception is ArgumentException or IOException or UnauthorizedAccessException or InvalidDataException
             or DataFormatException or KeyNotFoundException or PlatformNotSupportedException or OutOfMemoryException or InvalidOperationException or NotSupportedException)
         {
             return Complain(error, exception.Message, Failure);

@@ -164,6 +164,11 @@ public sealed class CommandLineTests
         AssertOneLine(Run("neighbors", In("vectors.bin"), "nobody"), 1);
         File.WriteAllText(In("broken.bin"), "1000000000000 300\n");
         AssertOneLine(Run("neighbors", In("broken.bin"), "word"), 1);
+        File.WriteAllText(In("empty.txt"), "too few words");
+        AssertOneLine(Run("train", In("empty.txt"), "-o", In("no.bin")), 1);
+        using FloatMatrix holes = FloatMatrix.FromRows([.. Enumerable.Repeat(1f, 99), float.NaN], 2);
+        Npy.Write(In("holes.npy"), holes);
+        AssertOneLine(Run("map", In("holes.npy"), "--perplexity", "5", "-o", In("no.html")), 1);
         File.WriteAllText(In("broken.npy"), "no array");
         AssertOneLine(Run("search", In("broken.npy"), In("broken.npy")), 1);
     }

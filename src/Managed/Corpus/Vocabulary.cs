@@ -9,6 +9,11 @@ namespace EmbeddingKernels;
 /// </summary>
 public sealed class Vocabulary
 {
+    /// <summary>
+    /// Different words that are counted at a time, about 50 bytes each; word2vec.c begins to drop the rarest at 21 million.
+    /// </summary>
+    private const int MostDifferentWords = 20_000_000;
+
     private readonly WordTable _table;
     private readonly long[] _counts;
 
@@ -62,6 +67,10 @@ public sealed class Vocabulary
     }
 
     /// <summary>Counts the words of a corpus in one pass.</summary>
+    /// <remarks>
+    /// A thread that holds more than 20 million different words drops those that it has seen once, the next time those that
+    /// it has seen twice, and so on, as word2vec.c does: memory stays bounded whatever the text.
+    /// </remarks>
     /// <param name="corpus">The text.</param>
     /// <param name="minCount">Rarer words are left out (gensim's and word2vec.c's <c>min_count</c>).</param>
     /// <param name="pool">The threads that count; null for the caller's only.</param>
@@ -75,6 +84,15 @@ public sealed class Vocabulary
         int minCount = 5,
         WorkerPool? pool = null,
         IProgress<CorpusProgress>? progress = null,
+        CancellationToken cancellationToken = default) =>
+        Build(corpus, minCount, MostDifferentWords, pool, progress, cancellationToken);
+
+    internal static Vocabulary Build(
+        TextCorpus corpus,
+        int minCount,
+        int mostDifferentWords,
+        WorkerPool? pool = null,
+        IProgress<CorpusProgress>? progress = null,
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(corpus);
@@ -86,7 +104,7 @@ public sealed class Vocabulary
         using TextPass pass = corpus.OpenPass();
         pool.Run(worker =>
         {
-            WordCounter counter = counters[worker] = new WordCounter();
+            WordCounter counter = counters[worker] = new WordCounter(mostDifferentWords);
             TextBlock block = new();
             while (!cancellationToken.IsCancellationRequested && pass.TryRead(block))
             {
@@ -111,7 +129,7 @@ public sealed class Vocabulary
     {
         ArgumentNullException.ThrowIfNull(counts);
         ArgumentOutOfRangeException.ThrowIfLessThan(minCount, 1);
-        WordCounter counter = new();
+        WordCounter counter = new(int.MaxValue);
         foreach ((string word, long count) in counts)
         {
             if (count < 0)
@@ -136,10 +154,11 @@ public sealed class Vocabulary
     internal unsafe int Find(byte* word, int length) => _table.Find(word, length);
 
     /// <summary>Counts words in whatever order they come.</summary>
-    private sealed class WordCounter
+    private sealed class WordCounter(int mostDifferentWords)
     {
-        private readonly WordTable _table = new();
+        private WordTable _table = new();
         private long[] _counts = new long[1024];
+        private long _dropped;
 
         public long TextWords { get; private set; }
 
@@ -154,6 +173,9 @@ public sealed class Vocabulary
                         Count(_table.FindOrAdd(scanner.Word, scanner.Length), 1);
                 }
             }
+
+            if (_table.Count > mostDifferentWords)
+                DropRarest();
         }
 
         public bool TryAdd(ReadOnlySpan<byte> word, long count)
@@ -165,8 +187,10 @@ public sealed class Vocabulary
 
         public void Merge(WordCounter other)
         {
+            long words = TextWords + other.TextWords; // of dropped words too
             for (int id = 0; id < other._table.Count; id++)
                 Count(_table.FindOrAdd(other._table[id]), other._counts[id]);
+            TextWords = words;
         }
 
         public Vocabulary ToVocabulary(int minCount)
@@ -186,6 +210,23 @@ public sealed class Vocabulary
             }
 
             return new Vocabulary(sorted, counts, TextWords);
+        }
+
+        private void DropRarest()
+        {
+            _dropped++;
+            WordTable kept = new(mostDifferentWords / 2);
+            int count = 0;
+            for (int id = 0; id < _table.Count; id++)
+            {
+                if (_counts[id] <= _dropped)
+                    continue;
+                kept.FindOrAdd(_table[id]);
+                _counts[count++] = _counts[id];
+            }
+
+            Array.Clear(_counts, count, _counts.Length - count);
+            _table = kept;
         }
 
         private void Count(int id, long times)

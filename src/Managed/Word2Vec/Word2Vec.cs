@@ -15,7 +15,7 @@ public sealed class Word2Vec : IDisposable
     private bool _finished;
 
     /// <summary>A model with initial vectors; <see cref="Train"/> it.</summary>
-    /// <param name="vocabulary">The words, for instance from <see cref="EmbeddingKernels.Vocabulary.Build"/>.</param>
+    /// <param name="vocabulary">The words, for instance from <see cref="EmbeddingKernels.Vocabulary.Build(TextCorpus, int, WorkerPool?, IProgress{CorpusProgress}?, CancellationToken)"/>.</param>
     /// <param name="options">Options; null for the defaults.</param>
     /// <exception cref="ArgumentException">The vocabulary has no word.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>

@@ -65,6 +65,18 @@ public sealed class CorpusTests
     }
 
     [Test]
+    public void TheRarestWordsAreDroppedWhenThereAreTooMany([Values(1, 2)] int threads)
+    {
+        // 300,000 words that come once each, and one that comes between all of them.
+        using WorkerPool pool = new(threads);
+        string text = string.Concat(Enumerable.Range(0, 300_000).Select(i => $"word{i} often "));
+        Vocabulary vocabulary = Vocabulary.Build(new TextCorpus(Write(text, gzip: false)), minCount: 1, mostDifferentWords: 1000, pool);
+        Assert.That(vocabulary.Count, Is.LessThan(60_000), "what one block brings, and not all");
+        Assert.That(vocabulary.Counts[vocabulary.IndexOf("often")], Is.EqualTo(300_000));
+        Assert.That(vocabulary.TextWords, Is.EqualTo(600_000));
+    }
+
+    [Test]
     public void EmptyTextsGiveAnEmptyVocabulary([Values("", " ", "\n\n \t")] string text, [Values] bool gzip) =>
         Assert.That(Vocabulary.Build(new TextCorpus(Write(text, gzip)), minCount: 1).Count, Is.Zero);
 
