@@ -42,7 +42,7 @@ static Command LimitsCommand()
     Option<bool> quick = new("--quick") { Description = "Short runs: shows that it runs." };
     Option<FileInfo?> file = OutputOption();
     Option<bool> save = SaveOption("limits.md");
-    Command command = new("limits", "What this machine allows: arithmetic, streams, random rows.") { quick, file, save };
+    Command command = new("limits", "What this machine allows: arithmetic in registers, streams from memory.") { quick, file, save };
     command.SetAction(result => Comparisons.Limits is { } limits
         ? WithOutput(result.GetValue(file), result.GetValue(save), "limits.md", output =>
             Comparisons.Run("Limits of this machine", [("limits", limits)], result.GetValue(quick), output))

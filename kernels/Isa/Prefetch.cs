@@ -20,7 +20,7 @@ internal static unsafe class Prefetch
 
     /// <summary>
     /// Into the second level. A core has few line-fill buffers between L1 and L2 and many more behind L2, so streams of
-    /// random rows from memory run up to 1.6 times faster this way.
+    /// random rows from memory run up to 1.6 times faster this way on Zen 4, and as fast as by L1 on Zen 3.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void ToL2(void* address)
