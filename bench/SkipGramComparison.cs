@@ -86,6 +86,7 @@ public static class SkipGramComparison
             {
                 string program = Environment.GetEnvironmentVariable(variable) ?? command;
                 string file = System.IO.Path.Combine(folder, command + ".bin");
+                File.Delete(file); // else a run that breaks off would be judged by the one before
                 ProcessStartInfo start = new(program) { RedirectStandardOutput = true, RedirectStandardError = true };
                 foreach (string argument in (string[])["-train", text, "-output", file, "-size", "100", "-window", "5", "-negative", "5", "-min-count", "5",
                     "-sample", "1e-3", "-iter", epochs.ToString(CultureInfo.InvariantCulture), "-alpha", "0.025",
@@ -101,6 +102,11 @@ public static class SkipGramComparison
                     process.BeginOutputReadLine();
                     process.BeginErrorReadLine();
                     process.WaitForExit();
+                    if (process.ExitCode != 0 || !File.Exists(file))
+                    {
+                        output.WriteLine($"| {name} | {threads} | broke off with exit code {process.ExitCode} | | | | | |");
+                        return;
+                    }
                 }
                 catch (System.ComponentModel.Win32Exception)
                 {
