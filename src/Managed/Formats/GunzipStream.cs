@@ -6,7 +6,7 @@ namespace EmbeddingKernels;
 /// Unpacks gzip and notices a missing end. GZipStream takes data that is cut short for its end, so a member of our own is
 /// appended to the packed data: only if it comes out whole at the end did everything before it end properly.
 /// </summary>
-internal sealed class GunzipStream : Stream
+internal sealed class GunzipStream : ForwardStream
 {
     private const int BufferBytes = 64 << 10;
 
@@ -21,20 +21,6 @@ internal sealed class GunzipStream : Stream
 
     /// <summary>Takes over <paramref name="packed"/>.</summary>
     public GunzipStream(Stream packed) => _unpacked = new GZipStream(new SealedStream(packed), CompressionMode.Decompress);
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <exception cref="InvalidDataException">The packed data is damaged or cut short.</exception>
     public override int Read(Span<byte> buffer)
@@ -60,18 +46,6 @@ internal sealed class GunzipStream : Stream
         return now;
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
     protected override void Dispose(bool disposing)
     {
         if (disposing)
@@ -88,23 +62,9 @@ internal sealed class GunzipStream : Stream
     }
 
     /// <summary>The packed data and then the seal.</summary>
-    private sealed class SealedStream(Stream packed) : Stream
+    private sealed class SealedStream(Stream packed) : ForwardStream
     {
         private int _sealed;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override int Read(Span<byte> buffer)
         {
@@ -116,18 +76,6 @@ internal sealed class GunzipStream : Stream
             _sealed += now;
             return now;
         }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
         protected override void Dispose(bool disposing)
         {
