@@ -56,9 +56,7 @@ internal static class MapCommand
         Stopwatch clock = Stopwatch.StartNew();
         TsneAffinities affinities = session.Step("found neighbours and affinities", "points", step => TsneAffinities.FromData(
             rows, options.Perplexity, options.Metric, options.Threads, new DirectProgress<TsneProgress>(p => step.Report(p.Iteration, p.Iterations)), session.Interrupt));
-        using FloatMatrix start = options.Initialization == TsneStart.Random
-            ? TsneInitialization.Random(affinities.Points, options.Dimensions, options.Seed)
-            : TsneInitialization.Pca(rows, options.Dimensions, options.Seed, options.Threads);
+        using FloatMatrix start = Tsne.Initialize(rows, options);
         TsneEmbedding embedding = new(affinities, start, options.Method, options.Threads);
         bool complete = session.Step("laid out the map", "iterations", step => LayOut(session, embedding, options, step));
         string made = string.Create(
@@ -71,17 +69,14 @@ internal static class MapCommand
 
     private static bool LayOut(Session session, TsneEmbedding embedding, TsneOptions options, StepProgress step)
     {
-        float rate = options.LearningRate ?? (float)Tsne.AutoLearningRate(embedding.Points, options.EarlyExaggeration);
-        int early = Math.Min(options.EarlyExaggerationIterations, options.Iterations);
         DirectProgress<TsneProgress> progress = new(p =>
         {
             step.Note = string.Create(CultureInfo.InvariantCulture, $"KL {p.KlDivergence:F3}");
-            step.Report(p.Iteration, options.Iterations);
+            step.Report(p.Iteration, p.Iterations);
         });
         try
         {
-            embedding.Optimize(early, options.EarlyExaggeration, options.InitialMomentum, rate, progress, session.Interrupt);
-            embedding.Optimize(options.Iterations - early, 1f, options.FinalMomentum, rate, progress, session.Interrupt);
+            Tsne.Optimize(embedding, options, progress, session.Interrupt);
             return true;
         }
         catch (OperationCanceledException)

@@ -45,14 +45,9 @@ public static unsafe class Tsne
         try
         {
             TsneAffinities affinities = TsneAffinities.FromData(data, options.Perplexity, options.Metric, options.Threads, progress, cancellationToken);
-            using FloatMatrix start = options.Initialization == TsneStart.Random
-                ? TsneInitialization.Random(affinities.Points, options.Dimensions, options.Seed)
-                : TsneInitialization.Pca(data, options.Dimensions, options.Seed, options.Threads);
+            using FloatMatrix start = Initialize(data, options);
             embedding = new TsneEmbedding(affinities, start, options.Method, options.Threads);
-            float rate = options.LearningRate ?? (float)AutoLearningRate(affinities.Points, options.EarlyExaggeration);
-            int early = Math.Min(options.EarlyExaggerationIterations, options.Iterations);
-            embedding.Optimize(early, options.EarlyExaggeration, options.InitialMomentum, rate, Whole(progress, options.Iterations), cancellationToken);
-            embedding.Optimize(options.Iterations - early, 1f, options.FinalMomentum, rate, progress, cancellationToken);
+            Optimize(embedding, options, progress, cancellationToken);
             return embedding;
         }
         catch (OperationCanceledException exception)
@@ -89,6 +84,39 @@ public static unsafe class Tsne
             throw new ArgumentException($"{data.Length} elements do not make whole rows of {columns}.", nameof(data));
         fixed (float* first = data)
             return Fit(new MatrixView<float>(first, data.Length / columns, columns), options, progress, cancellationToken);
+    }
+
+    /// <summary>The start that the options ask for: the second of the three steps.</summary>
+    /// <param name="data">N x D, finite.</param>
+    /// <param name="options">The settings.</param>
+    /// <returns>N x <see cref="TsneOptions.Dimensions"/>.</returns>
+    /// <exception cref="ArgumentException">The data is not finite, or a setting is out of its range.</exception>
+    public static FloatMatrix Initialize(MatrixView<float> data, TsneOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        return options.Initialization == TsneStart.Random
+            ? TsneInitialization.Random(checked((int)data.Rows), options.Dimensions, options.Seed)
+            : TsneInitialization.Pca(data, options.Dimensions, options.Seed, options.Threads);
+    }
+
+    /// <summary>Both phases of the options on a map at its start: the third of the three steps.</summary>
+    /// <param name="embedding">The map.</param>
+    /// <param name="options">The settings.</param>
+    /// <param name="progress">Is told of every 50th step.</param>
+    /// <param name="cancellationToken">Stops the work within a step.</param>
+    /// <exception cref="ArgumentException">A setting is out of its range.</exception>
+    /// <exception cref="OperationCanceledException">The work was cancelled; the map is that of the last whole step.</exception>
+    public static void Optimize(
+        TsneEmbedding embedding, TsneOptions options, IProgress<TsneProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(embedding);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        float rate = options.LearningRate ?? (float)AutoLearningRate(embedding.Points, options.EarlyExaggeration);
+        int early = Math.Min(options.EarlyExaggerationIterations, options.Iterations);
+        embedding.Optimize(early, options.EarlyExaggeration, options.InitialMomentum, rate, Whole(progress, options.Iterations), cancellationToken);
+        embedding.Optimize(options.Iterations - early, 1f, options.FinalMomentum, rate, progress, cancellationToken);
     }
 
     /// <summary>Reports of the first phase with the length of both.</summary>
