@@ -1,165 +1,214 @@
-using System.Runtime.CompilerServices;
-
 namespace EmbeddingKernels.Core;
 
-/// <summary>
-/// The loops around the blocks: k, columns and rows in extents that bound the packed memory; inside, first all panels are
-/// packed in parallel, then blocks of C are handed out in both directions.
-/// </summary>
-internal readonly unsafe struct GemmAction(float alpha, GemmOperand rows, GemmOperand columns, float beta, MatrixView<float> c, WorkerPool pool)
-    : IWideAction
+/// <summary>The matrix product at one width: chooses how the product's shape is served best.</summary>
+/// <param name="rows">Rows of op(A).</param>
+/// <param name="columns">Columns of op(B).</param>
+/// <param name="target">Where the product goes.</param>
+/// <param name="pool">Threads to work on.</param>
+internal readonly unsafe struct GemmAction<TActivation>(GemmOperand rows, GemmOperand columns, GemmTarget target, WorkerPool pool) : IWideAction
+    where TActivation : struct, IActivation
 {
-    private readonly float _alpha = alpha;
+    // Below this a second thread costs more than it saves.
+    private const nint SerialFlops = 1 << 20;
+
     private readonly GemmOperand _rows = rows;
     private readonly GemmOperand _columns = columns;
-    private readonly float _beta = beta;
-    private readonly MatrixView<float> _c = c;
-    private readonly WorkerPool _pool = pool;
+    private readonly GemmTarget _target = target;
 
     public void Run<TWide>()
         where TWide : unmanaged, IWide<TWide>
     {
-        nint depth = _alpha == 0 ? 0 : _rows.Depth; // alpha 0: A and B are not read
-        int tileRows = GemmBlocking.TileRows<TWide>(), tileColumns = GemmBlocking.TileColumns<TWide>();
-        nint extent = GemmBlocking.PackedExtent;
-        nint packedDepth = Math.Min(depth, extent);
-        using Scratch<float> a = new(GemmPack.Panels(Math.Min(_c.Rows, extent), tileRows) * tileRows * packedDepth);
-        using Scratch<float> b = new(GemmPack.Panels(Math.Min(_c.Columns, extent), tileColumns) * tileColumns * packedDepth);
-        using Scratch<float> tiles = new((nint)_pool.Threads * GemmBlocking.WorkerFloats);
+        nint m = _rows.Lanes, n = _columns.Lanes;
+        nint depth = _target.Alpha == 0 ? 0 : _rows.Depth; // alpha 0: A and B are not read
+        WorkerPool workers = 2.0 * m * n * depth < SerialFlops ? WorkerPool.Serial : pool;
+        GemmOperand a = _rows.Slice(0, m, 0, depth), b = _columns.Slice(0, n, 0, depth);
+        if (depth > 0 && (m == 1 || n == 1))
+            Gemv.Multiply<TWide, TActivation>(a, b, _target, workers);
+        else if (m <= TWide.Lanes && n > m && b.DepthStride == 1)
+            GemmLoops<TWide, NarrowTile, GemmStoreTransposed<TActivation>>.Run(b, a, new(_target), workers);
+        else if (m <= GemmBlocking.TurnedPanels * WideTile.Columns<TWide>() && n > 4 * m && b.DepthStride == 1)
+            GemmLoops<TWide, WideTile, GemmStoreTransposed<TActivation>>.Run(b, a, new(_target), workers);
+        else if (n <= TWide.Lanes)
+            GemmLoops<TWide, NarrowTile, GemmStore<TActivation>>.Run(a, b, new(_target), workers);
+        else
+            GemmLoops<TWide, WideTile, GemmStore<TActivation>>.Run(a, b, new(_target), workers);
+    }
+}
 
-        for (nint k = 0; k == 0 || k < depth; k += extent)
+/// <summary>
+/// The loops around the blocks: columns, rows and k in extents that bound the packed memory; inside, the panels are packed
+/// in parallel, then blocks of the product are handed out in both directions.
+/// </summary>
+internal static unsafe class GemmLoops<TWide, TShape, TStore>
+    where TWide : unmanaged, IWide<TWide>
+    where TShape : struct, ITileShape
+    where TStore : struct, IGemmStore<TStore>
+{
+    public static void Run(GemmOperand rows, GemmOperand columns, TStore store, WorkerPool pool)
+    {
+        nint depth = rows.Depth, extent = GemmBlocking.PackedExtent;
+        int tileRows = TShape.Rows<TWide>(), tileColumns = TShape.Columns<TWide>();
+        bool rowsInPlace = GemmBlocking.RowsInPlace(rows, GemmBlocking.Panels(columns.Lanes, tileColumns));
+        bool columnsInPlace = GemmBlocking.ColumnsInPlace(columns, GemmBlocking.Panels(rows.Lanes, tileRows));
+
+        // Columns that only one block of rows meets are packed panel by panel in the job that uses them, and stay in L1.
+        bool columnsByJob = !columnsInPlace && rows.Lanes <= GemmBlocking.BlockRows;
+
+        // In place only what is left over of whole panels is packed, so that no tile reads past an operand's end.
+        nint blockDepth = Math.Min(depth, GemmBlocking.Depth);
+        nint columnPanels = columnsInPlace ? 1
+            : columnsByJob ? pool.Threads * GemmJobs<TWide, TShape, TStore>.OwnPanels
+            : GemmBlocking.Panels(Math.Min(columns.Lanes, extent), tileColumns);
+        using Scratch<float> packedRows = new((rowsInPlace ? tileRows : GemmBlocking.RoundUp(Math.Min(rows.Lanes, extent), tileRows)) * blockDepth);
+        using Scratch<float> packedColumns = new(columnPanels * tileColumns * blockDepth);
+        for (nint j = 0; j < columns.Lanes; j += extent)
         {
-            nint passDepth = Math.Min(extent, depth - k);
-            for (nint j = 0; j < _c.Columns; j += extent)
+            nint columnCount = Math.Min(extent, columns.Lanes - j);
+            for (nint i = 0; i < rows.Lanes; i += extent)
             {
-                GemmOperand partB = _columns.Slice(j, Math.Min(extent, _c.Columns - j), k, passDepth);
-                for (nint i = 0; i < _c.Rows; i += extent)
+                nint rowCount = Math.Min(extent, rows.Lanes - i);
+                for (nint k = 0; k == 0 || k < depth; k += GemmBlocking.Depth)
                 {
-                    GemmOperand partA = _rows.Slice(i, Math.Min(extent, _c.Rows - i), k, passDepth);
-                    GemmPackBody pack = new(partA, tileRows, a.Pointer, i == 0 ? partB : default, tileColumns, b.Pointer);
-                    if (passDepth > 0)
-                        _pool.For(pack.Count, pack.Grain(_pool.Threads), ref pack);
+                    blockDepth = Math.Min(GemmBlocking.Depth, depth - k);
+                    GemmSide a = new(rows.Slice(i, rowCount, k, blockDepth), tileRows, rowsInPlace, packedRows.Pointer);
+                    GemmSide b = new(columns.Slice(j, columnCount, k, blockDepth), tileColumns, columnsInPlace, packedColumns.Pointer);
+                    GemmPackBody pack = new(a, b, withColumns: !columnsByJob);
+                    if (pack.Count > 0 && blockDepth > 0)
+                        pool.For(pack.Count, pack.Grain(pool.Threads), ref pack);
 
-                    GemmStore store = new(_alpha, k == 0 ? _beta : 1f, new(_c.Row(i) + j, partA.Lanes, partB.Lanes, _c.Stride));
-                    GemmBlocksBody<TWide, GemmStore> blocks = new(a.Pointer, partA.Lanes, b.Pointer, partB.Lanes, passDepth, tiles.Pointer, store, _pool.Threads);
-                    _pool.For(blocks.Count, 1, ref blocks);
+                    bool last = k + blockDepth == depth;
+                    GemmJobs<TWide, TShape, TStore> jobs = new(a, b, columnsByJob, blockDepth, i, j, store.ForBlock(k == 0, last), pool.Threads);
+                    pool.For(jobs.Count, 1, ref jobs);
                 }
             }
         }
     }
 }
 
-/// <summary>Packs the panels of two operands as one parallel loop: A's, then B's. An operand without lanes has none.</summary>
-internal readonly unsafe struct GemmPackBody(GemmOperand a, int widthA, float* panelsA, GemmOperand b, int widthB, float* panelsB) : IRangeBody
+/// <summary>One side of a block of depth: whole panels in place, where that was chosen, and packed ones after them.</summary>
+internal readonly unsafe struct GemmSide(GemmOperand operand, int width, bool inPlace, float* packed)
 {
-    private readonly GemmOperand _a = a;
-    private readonly GemmOperand _b = b;
+    private readonly GemmOperand _operand = operand;
 
-    public nint Count => GemmPack.Panels(_a.Lanes, widthA) + GemmPack.Panels(_b.Lanes, widthB);
+    public nint Lanes => _operand.Lanes;
 
-    /// <summary>A few ranges per thread; a thread alone takes all.</summary>
-    public nint Grain(int threads) => threads == 1 ? Math.Max(Count, 1) : (Count / (threads * 4)) + 1;
+    /// <summary>Lanes that are read in place, from the first on; a multiple of the panel's width.</summary>
+    public readonly nint InPlaceLanes = inPlace ? operand.Lanes / width * width : 0;
 
-    public void Invoke(int worker, nint start, nint end)
+    public nint PackedPanels => GemmBlocking.Panels(Lanes - InPlaceLanes, width);
+
+    public GemmPanels InPlace(nint lane) =>
+        new(_operand.Data + (lane * _operand.LaneStride), width * _operand.LaneStride, _operand.LaneStride == 1 ? _operand.DepthStride : _operand.LaneStride);
+
+    /// <summary>Packed panels from a lane on that is a multiple of the width; <paramref name="stride"/> as <see cref="GemmPanels"/> has it.</summary>
+    public GemmPanels Packed(nint lane, nint stride) => new(packed + ((lane - InPlaceLanes) * _operand.Depth), width * _operand.Depth, stride);
+
+    /// <summary>Packs some of the panels after those in place to the side's own memory.</summary>
+    public void Pack(nint first, nint end) =>
+        GemmPack.Pack(_operand.Slice(InPlaceLanes, Lanes - InPlaceLanes, 0, _operand.Depth), width, first, end, packed);
+
+    /// <summary>Packs lanes to the part of the side's memory that is the worker's own.</summary>
+    public GemmPanels PackOwn(nint lane, nint lanes, int worker, int ownPanels)
     {
-        nint split = GemmPack.Panels(_a.Lanes, widthA);
-        if (start < split)
-            GemmPack.Pack(_a, widthA, start, Math.Min(end, split), panelsA);
-        if (end > split)
-            GemmPack.Pack(_b, widthB, Math.Max(start - split, 0), end - split, panelsB);
+        float* own = packed + (worker * ownPanels * width * _operand.Depth);
+        GemmPack.Pack(_operand.Slice(lane, lanes, 0, _operand.Depth), width, 0, GemmBlocking.Panels(lanes, width), own);
+        return new(own, width * _operand.Depth, width);
     }
 }
 
-/// <summary>Blocks of the product of two packed operands, numbered column block by column block.</summary>
-internal unsafe struct GemmBlocksBody<TWide, TEpilogue> : IRangeBody
+/// <summary>Packs the panels of both sides as one parallel loop.</summary>
+internal readonly struct GemmPackBody(GemmSide a, GemmSide b, bool withColumns) : IRangeBody
+{
+    private readonly GemmSide _a = a;
+    private readonly GemmSide _b = b;
+
+    public nint Count => _a.PackedPanels + (withColumns ? _b.PackedPanels : 0);
+
+    /// <summary>A few ranges per thread; a thread alone takes all.</summary>
+    public nint Grain(int threads) => threads == 1 ? Count : (Count / (threads * 4)) + 1;
+
+    public void Invoke(int worker, nint start, nint end)
+    {
+        nint split = _a.PackedPanels;
+        if (start < split)
+            _a.Pack(start, Math.Min(end, split));
+        if (end > split)
+            _b.Pack(Math.Max(start - split, 0), end - split);
+    }
+}
+
+/// <summary>Jobs of one block of depth, numbered so that neighbours share their rows.</summary>
+internal struct GemmJobs<TWide, TShape, TEpilogue> : IRangeBody
     where TWide : unmanaged, IWide<TWide>
+    where TShape : struct, ITileShape
     where TEpilogue : struct, ITileEpilogue
 {
-    private readonly float* _a;
-    private readonly float* _b;
-    private readonly nint _rows;
-    private readonly nint _columns;
+    /// <summary>Panels of columns that a job packs at a time.</summary>
+    public const int OwnPanels = 8;
+
+    private readonly GemmSide _a;
+    private readonly GemmSide _b;
+    private readonly bool _columnsByJob;
     private readonly nint _depth;
-    private readonly float* _tiles;
-    private readonly int _blockRows;
-    private readonly int _blockColumns;
+    private readonly nint _row;
+    private readonly nint _column;
+    private readonly nint _jobRows;
+    private readonly nint _jobColumns;
     private TEpilogue _epilogue;
 
-    public GemmBlocksBody(float* a, nint rows, float* b, nint columns, nint depth, float* tiles, TEpilogue epilogue, int threads)
+    /// <param name="a">Rows.</param>
+    /// <param name="b">Columns.</param>
+    /// <param name="columnsByJob">Columns are not packed yet.</param>
+    /// <param name="depth">k.</param>
+    /// <param name="row">Number of the first row, for the epilogue.</param>
+    /// <param name="column">Number of the first column, for the epilogue.</param>
+    /// <param name="epilogue">Gets the tiles; each job has a copy.</param>
+    /// <param name="threads">Threads that share the jobs.</param>
+    public GemmJobs(in GemmSide a, in GemmSide b, bool columnsByJob, nint depth, nint row, nint column, TEpilogue epilogue, int threads)
     {
         _a = a;
         _b = b;
-        _rows = rows;
-        _columns = columns;
+        _columnsByJob = columnsByJob;
         _depth = depth;
-        _tiles = tiles;
+        _row = row;
+        _column = column;
         _epilogue = epilogue;
-        _blockRows = GemmBlocking.BlockRows;
-        _blockColumns = GemmBlocking.BlockColumns;
-
-        // Smaller blocks when there would be too few for the threads to share evenly; each loads more for its arithmetic.
-        while (threads > 1 && Count < 4 * threads && _blockColumns > 4 * GemmBlocking.TileColumns<TWide>())
-            _blockColumns /= 2;
-        while (threads > 1 && Count < 4 * threads && _blockRows > 2 * GemmBlocking.TileRows<TWide>())
-            _blockRows /= 2;
+        (_jobRows, _jobColumns) = GemmBlocking.Job<TWide, TShape>(a.Lanes, b.Lanes, depth, threads);
     }
 
-    public readonly nint Count => RowBlocks * GemmPack.Panels(_columns, _blockColumns);
+    public readonly nint Count => GemmBlocking.Panels(_a.Lanes, _jobRows) * ColumnJobs;
 
-    private readonly nint RowBlocks => GemmPack.Panels(_rows, _blockRows);
+    private readonly nint ColumnJobs => GemmBlocking.Panels(_b.Lanes, _jobColumns);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Invoke(int worker, nint start, nint end)
     {
-        for (nint block = start; block < end; block++)
+        for (nint job = start; job < end; job++)
         {
-            nint row = block % RowBlocks * _blockRows;
-            nint column = block / RowBlocks * _blockColumns;
-            GemmBlock.Multiply<TWide, TEpilogue>(
-                _a + (row * _depth),
-                _b + (column * _depth),
-                _depth,
-                (int)Math.Min(_blockRows, _rows - row),
-                (int)Math.Min(_blockColumns, _columns - column),
-                row,
-                column,
-                _tiles + ((nint)worker * GemmBlocking.WorkerFloats),
-                ref _epilogue);
+            nint row = job / ColumnJobs * _jobRows, column = job % ColumnJobs * _jobColumns;
+            nint endRow = Math.Min(row + _jobRows, _a.Lanes), endColumn = Math.Min(column + _jobColumns, _b.Lanes);
+            nint step = _columnsByJob ? OwnPanels * TShape.Columns<TWide>() : endColumn - column;
+            for (; column < endColumn; column += step)
+            {
+                nint next = Math.Min(column + step, endColumn);
+                nint split = _columnsByJob ? column : Math.Clamp(_b.InPlaceLanes, column, endColumn);
+                if (split > column)
+                    Rows(_b.InPlace(column), row, endRow, column, split);
+                if (next > split)
+                    Rows(_columnsByJob ? _b.PackOwn(column, next - column, worker, OwnPanels) : _b.Packed(split, TShape.Columns<TWide>()), row, endRow, split, next);
+            }
         }
     }
-}
 
-/// <summary>The epilogue of <see cref="Gemm"/>: c = alpha * tile + beta * c.</summary>
-internal readonly unsafe struct GemmStore(float alpha, float beta, MatrixView<float> c) : ITileEpilogue
-{
-    private readonly MatrixView<float> _c = c;
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Finish<TWide>(float* tile, nint row, nint column, int rows, int columns)
-        where TWide : unmanaged, IWide<TWide>
+    private void Rows(in GemmPanels b, nint row, nint endRow, nint column, nint endColumn)
     {
-        TWide wideAlpha = TWide.Broadcast(alpha), wideBeta = TWide.Broadcast(beta);
-        for (int i = 0; i < rows; i++)
-        {
-            float* target = _c.Row(row + i) + column;
-            int j = 0;
-            for (; j <= columns - TWide.Lanes; j += TWide.Lanes)
-            {
-                TWide value = wideAlpha * TWide.Load(tile + j);
-                if (beta != 0)
-                    value = TWide.MultiplyAdd(wideBeta, TWide.Load(target + j), value);
-                TWide.Store(target + j, value);
-            }
-
-            if (j < columns)
-            {
-                TWide value = wideAlpha * TWide.Load(tile + j);
-                if (beta != 0)
-                    value = TWide.MultiplyAdd(wideBeta, TWide.LoadFirst(target + j, columns - j), value);
-                TWide.StoreFirst(target + j, value, columns - j);
-            }
-
-            tile += GemmBlocking.TileColumns<TWide>();
-        }
+        nint split = Math.Clamp(_a.InPlaceLanes, row, endRow);
+        if (split > row)
+            Multiply<PlainTileRows>(_a.InPlace(row), b, row, split, column, endColumn);
+        if (endRow > split)
+            Multiply<PackedTileRows>(_a.Packed(split, 0), b, split, endRow, column, endColumn);
     }
+
+    private void Multiply<TRows>(in GemmPanels a, in GemmPanels b, nint row, nint endRow, nint column, nint endColumn)
+        where TRows : struct, ITileRows =>
+        GemmBlock.Multiply<TWide, TShape, TRows, TEpilogue>(a, b, _depth, endRow - row, endColumn - column, _row + row, _column + column, ref _epilogue);
 }

@@ -1,73 +1,61 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 
 namespace EmbeddingKernels.Core;
 
-/// <summary>
-/// What happens to a tile of the product once its sums are complete: a struct type parameter, so that it is compiled into
-/// the loop. Storing it is one epilogue; comparing it with thresholds and forgetting it is another.
-/// </summary>
-internal unsafe interface ITileEpilogue
+/// <summary>One side of a product as the loops over tiles walk it: panels of lanes, one tile's worth each.</summary>
+/// <param name="data">The first panel.</param>
+/// <param name="panelStep">Floats from panel to panel.</param>
+/// <param name="stride">Rows: floats from row to row, 0 where packed. Columns: floats from k to k + 1.</param>
+internal readonly unsafe struct GemmPanels(float* data, nint panelStep, nint stride)
 {
-    /// <summary>
-    /// Takes the finished tile whose first element is element (<paramref name="row"/>, <paramref name="column"/>) of the
-    /// product. Implementations carry AggressiveOptimization.
-    /// </summary>
-    /// <param name="tile">TileRows x TileColumns floats of <typeparamref name="TWide"/>, row by row; may be overwritten.</param>
-    /// <param name="row">The first row, counted as the caller of <see cref="GemmBlock"/> counts.</param>
-    /// <param name="column">The first column, likewise.</param>
-    /// <param name="rows">Rows that exist; those after them hold nothing of meaning.</param>
-    /// <param name="columns">Columns that exist, likewise.</param>
-    void Finish<TWide>(float* tile, nint row, nint column, int rows, int columns)
-        where TWide : unmanaged, IWide<TWide>;
+    public readonly float* Data = data;
+    public readonly nint PanelStep = panelStep;
+    public readonly nint Stride = stride;
+
+    /// <summary>The same panels of rows as they stand, from depth <paramref name="k"/> on.</summary>
+    public GemmPanels At(nint k) => new(Data + k, PanelStep, Stride);
 }
 
-/// <summary>The loops between packed panels and register tiles.</summary>
+/// <summary>The loops over the register tiles of one block.</summary>
 internal static unsafe class GemmBlock
 {
     /// <summary>
-    /// Multiplies packed rows by packed columns and hands each finished tile to <paramref name="epilogue"/>.
+    /// Multiplies a block of rows by columns over one block of depth and hands each tile to <paramref name="epilogue"/>: a
+    /// panel of columns stays in L1 while the rows, from L2, pass by.
     /// </summary>
-    /// <param name="a">Panels of TileRows lanes, each of the full depth (<see cref="GemmPack"/>).</param>
-    /// <param name="b">Panels of TileColumns lanes, each of the full depth.</param>
+    /// <param name="a">Panels of rows.</param>
+    /// <param name="b">Panels of columns.</param>
     /// <param name="depth">k.</param>
-    /// <param name="rows">Rows, at most <see cref="GemmBlocking.BlockRows"/>.</param>
-    /// <param name="columns">Columns, at most <see cref="GemmBlocking.BlockColumns"/>.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">Columns.</param>
     /// <param name="row">Number of the first row, for the epilogue.</param>
     /// <param name="column">Number of the first column, for the epilogue.</param>
-    /// <param name="tiles"><see cref="GemmBlocking.WorkerFloats"/> floats of the worker's own.</param>
     /// <param name="epilogue">Gets the tiles.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply<TWide, TEpilogue>(
-        float* a, float* b, nint depth, int rows, int columns, nint row, nint column, float* tiles, ref TEpilogue epilogue)
+    public static void Multiply<TWide, TShape, TRows, TEpilogue>(
+        in GemmPanels a, in GemmPanels b, nint depth, nint rows, nint columns, nint row, nint column, ref TEpilogue epilogue)
         where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape
+        where TRows : struct, ITileRows
         where TEpilogue : struct, ITileEpilogue
     {
-        Debug.Assert(rows <= GemmBlocking.BlockRows && columns <= GemmBlocking.BlockColumns);
-        int tileRows = GemmBlocking.TileRows<TWide>(), tileColumns = GemmBlocking.TileColumns<TWide>();
-
-        // A single depth block needs no memory of partial sums: one tile, always the same and always in L1.
-        nint tileStep = depth > GemmBlocking.Depth ? GemmBlocking.TileFloats<TWide>() : 0;
-        nint k = 0;
-        do
+        int tileRows = TShape.Rows<TWide>(), tileColumns = TShape.Columns<TWide>();
+        float* tile = stackalloc float[GemmTile.MostFloats<TWide>()];
+        TileOperands operands = new() { Depth = depth, B = b.Data, Stride = a.Stride, Step = b.Stride };
+        for (nint j = 0; j < columns; j += tileColumns, operands.B += b.PanelStep)
         {
-            nint blockDepth = Math.Min(GemmBlocking.Depth, depth - k);
-            bool last = k + blockDepth == depth;
-            float* tile = tiles;
-            for (int j = 0; j < columns; j += tileColumns)
+            int tileWidth = (int)Math.Min(tileColumns, columns - j);
+            bool fromRegisters = epilogue.FromRegisters && tileWidth == tileColumns;
+            operands.A = a.Data;
+            nint i = 0;
+            for (; i <= rows - tileRows; i += tileRows, operands.A += a.PanelStep)
             {
-                float* bPanel = b + (j * depth) + (k * tileColumns);
-                for (int i = 0; i < rows; i += tileRows)
-                {
-                    GemmTile.Multiply<TWide>(blockDepth, a + (i * depth) + (k * tileRows), bPanel, tile, k > 0);
-                    if (last)
-                        epilogue.Finish<TWide>(tile, row + i, column + j, Math.Min(tileRows, rows - i), Math.Min(tileColumns, columns - j));
-                    tile += tileStep;
-                }
+                if (GemmTile.Multiply<TWide, TShape, TRows, TEpilogue>(operands, row + i, column + j, fromRegisters, tile, ref epilogue))
+                    epilogue.Finish<TWide, TShape>(tile, row + i, column + j, tileRows, tileWidth);
             }
 
-            k += blockDepth;
+            if (i < rows && GemmTile.Multiply<TWide, TShape, TRows, TEpilogue>(operands, row + i, column + j, false, tile, ref epilogue))
+                epilogue.Finish<TWide, TShape>(tile, row + i, column + j, (int)(rows - i), tileWidth);
         }
-        while (k < depth);
     }
 }

@@ -28,14 +28,31 @@ internal readonly unsafe struct GemmOperand(float* data, nint lanes, nint depth,
 /// <summary>Copies operands into panels: <c>width</c> lanes side by side for each k, so that the tile reads straight on.</summary>
 internal static unsafe class GemmPack
 {
-    public static nint Panels(nint lanes, int width) => (lanes + width - 1) / width;
+    // Lines of the source that are asked for this many k ahead: each k starts a new row, which the processor does not foresee.
+    private const int Ahead = 4;
+
+    // Panels of columns that are filled at one time.
+    private const int PanelsAtOnce = 8;
 
     /// <summary>Packs panels <paramref name="first"/> to <paramref name="end"/> - 1, padding lanes past the operand's end with zeros.</summary>
+    /// <param name="source">The operand.</param>
+    /// <param name="width">Lanes of a panel.</param>
+    /// <param name="first">The first panel.</param>
+    /// <param name="end">The panel after the last.</param>
+    /// <param name="panels">Where panel 0 begins.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Pack(in GemmOperand source, int width, nint first, nint end, float* panels)
     {
         for (nint p = first; p < end; p++)
         {
+            nint together = Math.Min(PanelsAtOnce, Math.Min(end, source.Lanes / width) - p);
+            if (source.LaneStride == 1 && together > 1 && width % 8 == 0)
+            {
+                CopyPanels(source.Data + (p * width), source.DepthStride, source.Depth, panels + (p * width * source.Depth), width, (int)together);
+                p += together - 1;
+                continue;
+            }
+
             int lanes = (int)Math.Min(width, source.Lanes - (p * width));
             float* target = panels + (p * width * source.Depth);
             float* origin = source.Data + (p * width * source.LaneStride);
@@ -58,14 +75,35 @@ internal static unsafe class GemmPack
         }
     }
 
+    // Several panels at once: more lines of each row, which the processor's prefetching and the memory's pages favour.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void CopyPanels(float* source, nint stride, nint depth, float* target, int width, int panels)
+    {
+        nint panelFloats = width * depth;
+        for (nint k = 0; k < depth; k++, source += stride, target += width)
+        {
+            float* from = source;
+            float* to = target;
+            for (int p = 0; p < panels; p++, from += width, to += panelFloats)
+            {
+                for (int lane = 0; lane < width; lane += 16)
+                    Prefetch.ToL1(from + (Ahead * stride) + lane);
+                for (int lane = 0; lane < width; lane += 8)
+                    Vector256.Load(from + lane).Store(to + lane);
+            }
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void CopyLanes(float* source, nint stride, int lanes, nint depth, float* target, int width)
     {
         for (nint k = 0; k < depth; k++)
         {
+            if (k + Ahead < depth)
+                Prefetch.ToL1(source + (Ahead * stride));
             int lane = 0;
-            for (; lane <= lanes - 4; lane += 4)
-                Vector128.Load(source + lane).Store(target + lane);
+            for (; lane <= lanes - 8; lane += 8)
+                Vector256.Load(source + lane).Store(target + lane);
             for (; lane < lanes; lane++)
                 target[lane] = source[lane];
             source += stride;
@@ -73,10 +111,11 @@ internal static unsafe class GemmPack
         }
     }
 
-    // Blocks of 4 lanes x 4 k are turned in registers; what remains at either edge goes one by one.
+    // Blocks of 4 lanes x 4 k are turned in registers, a pair of lanes that remains likewise; the last lane goes one by one.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Transpose(float* source, nint stride, int lanes, nint depth, float* target, int width)
     {
+        nint nextPanel = width * stride;
         int lane = 0;
         for (; lane <= lanes - 4; lane += 4)
         {
@@ -88,6 +127,8 @@ internal static unsafe class GemmPack
             nint k = 0;
             for (; k <= depth - 4; k += 4)
             {
+                // The same stretch of the next panel's rows, a line of one of them at each step.
+                Prefetch.ToL1(row0 + (((k >> 2) & 3) * stride) + nextPanel + k);
                 Vector128<float> a = Vector128.Load(row0 + k);
                 Vector128<float> b = Vector128.Load(row1 + k);
                 Vector128<float> c = Vector128.Load(row2 + k);
@@ -106,6 +147,33 @@ internal static unsafe class GemmPack
                 out0[1] = row1[k];
                 out0[2] = row2[k];
                 out0[3] = row3[k];
+                out0 += width;
+            }
+        }
+
+        for (; lane <= lanes - 2; lane += 2)
+        {
+            float* row0 = source + (lane * stride);
+            float* row1 = row0 + stride;
+            float* out0 = target + lane;
+            nint k = 0;
+            for (; k <= depth - 4; k += 4)
+            {
+                Prefetch.ToL1(row0 + (((k >> 2) & 1) * stride) + nextPanel + k);
+                Vector128<float> a = Vector128.Load(row0 + k), b = Vector128.Load(row1 + k), none = a;
+                Vector128<float> c = b;
+                Transpose4.Rows(ref a, ref b, ref none, ref c);
+                *(double*)out0 = a.AsDouble().ToScalar();
+                *(double*)(out0 + width) = b.AsDouble().ToScalar();
+                *(double*)(out0 + (2 * width)) = none.AsDouble().ToScalar();
+                *(double*)(out0 + (3 * width)) = c.AsDouble().ToScalar();
+                out0 += 4 * width;
+            }
+
+            for (; k < depth; k++)
+            {
+                out0[0] = row0[k];
+                out0[1] = row1[k];
                 out0 += width;
             }
         }

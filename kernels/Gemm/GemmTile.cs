@@ -3,89 +3,356 @@ using System.Runtime.CompilerServices;
 namespace EmbeddingKernels.Core;
 
 /// <summary>
-/// The register tile: the one loop in which all matrix products are computed.
+/// What happens to a tile of the product once its sums are complete: a struct type parameter, so that it is compiled into
+/// the tile. Storing it is one epilogue; comparing it with thresholds and forgetting it is another.
 /// </summary>
 /// <remarks>
-/// Contract: <c>a</c> is a panel of TileRows values per k (rows of A side by side), <c>b</c> a panel of TileColumns values
-/// per k, both padded with anything where the matrix ends. Writes all TileRows x TileColumns sums to <c>tile</c>, row by row
-/// without gaps, or adds them to what stands there.
+/// <see cref="Start"/> and <see cref="Take"/> must be inlined, call nothing and be short: the compiler inlines until a method
+/// has 512 variables, three to an operation, and the largest tile has 24 vectors. One that was not inlined would push all
+/// sums to memory.
 /// </remarks>
+internal unsafe interface ITileEpilogue
+{
+    /// <summary>Whether sums begin at <see cref="Start"/> instead of at zero; a constant for the compiler.</summary>
+    static abstract bool Starts { get; }
+
+    /// <summary>Whether <see cref="Take"/> picks tiles that <see cref="Finish"/> must see; a constant for the compiler.</summary>
+    static abstract bool Picks { get; }
+
+    /// <summary>Whether <see cref="Take"/> may be called: if not, all tiles go by memory to <see cref="Finish"/>.</summary>
+    bool FromRegisters { get; }
+
+    /// <summary>Says which tile comes next, so that what it will touch can be on its way.</summary>
+    void Begin<TWide, TShape>(nint row, nint column)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape;
+
+    /// <summary>What the sums of vector <paramref name="v"/> in row <paramref name="i"/> of the tile begin at.</summary>
+    TWide Start<TWide>(int i, int v)
+        where TWide : unmanaged, IWide<TWide>;
+
+    /// <summary>Takes vector <paramref name="v"/> of row <paramref name="i"/> from its register. Only for tiles all of which exist.</summary>
+    /// <returns>
+    /// Where <see cref="Picks"/>: <paramref name="picked"/>, with a positive lane if the tile is to be finished from memory.
+    /// </returns>
+    TWide Take<TWide>(int i, int v, TWide sums, TWide picked)
+        where TWide : unmanaged, IWide<TWide>;
+
+    /// <summary>
+    /// Takes a tile from memory: one that was picked, or one that reaches past the last row or column.
+    /// </summary>
+    /// <param name="tile">Rows x Columns of <typeparamref name="TShape"/> floats, row by row; may be overwritten.</param>
+    /// <param name="row">Its first row.</param>
+    /// <param name="column">Its first column.</param>
+    /// <param name="rows">Rows that exist; those after them hold nothing of meaning.</param>
+    /// <param name="columns">Columns that exist, likewise.</param>
+    void Finish<TWide, TShape>(float* tile, nint row, nint column, int rows, int columns)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape;
+}
+
+/// <summary>Where the elements of A stand for the tile: a struct type parameter.</summary>
+internal unsafe interface ITileRows
+{
+    /// <summary>Row <paramref name="i"/> at the present k, from pointers to rows 0, 3, 6 and 9 and the floats from row to row.</summary>
+    static abstract float* At<TWide, TShape>(float* row0, float* row3, float* row6, float* row9, nint stride, int i)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape;
+
+    /// <summary>Moves the pointers on to the next k.</summary>
+    static abstract void Advance<TWide, TShape>(ref float* row0, ref float* row3, ref float* row6, ref float* row9)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape;
+}
+
+/// <summary>The rows of a panel side by side for each k (<see cref="GemmPack"/>).</summary>
+internal readonly unsafe struct PackedTileRows : ITileRows
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float* At<TWide, TShape>(float* row0, float* row3, float* row6, float* row9, nint stride, int i)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape => row0 + i;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Advance<TWide, TShape>(ref float* row0, ref float* row3, ref float* row6, ref float* row9)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape => row0 += TShape.Rows<TWide>();
+}
+
+/// <summary>Rows of a matrix as they stand.</summary>
+internal readonly unsafe struct PlainTileRows : ITileRows
+{
+    // Four pointers and one stride reach twelve rows through the processor's scaled addresses.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float* At<TWide, TShape>(float* row0, float* row3, float* row6, float* row9, nint stride, int i)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape => (i < 3 ? row0 : i < 6 ? row3 : i < 9 ? row6 : row9) + (i % 3 * stride);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Advance<TWide, TShape>(ref float* row0, ref float* row3, ref float* row6, ref float* row9)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape
+    {
+        row0++;
+        row3++;
+        if (TShape.Rows<TWide>() == 12)
+        {
+            row6++;
+            row9++;
+        }
+    }
+}
+
+/// <summary>One tile's operands.</summary>
+internal unsafe struct TileOperands
+{
+    /// <summary>Products per sum.</summary>
+    public nint Depth;
+
+    /// <summary>The tile's rows.</summary>
+    public float* A;
+
+    /// <summary>Floats from row to row of <see cref="A"/>; 0 where they are packed.</summary>
+    public nint Stride;
+
+    /// <summary>The tile's columns: element (k, j) at k * Step + j.</summary>
+    public float* B;
+
+    /// <summary>Floats from k to k + 1 of <see cref="B"/>.</summary>
+    public nint Step;
+}
+
+/// <summary>The register tile: the one loop in which all products of matrices of floats are computed.</summary>
 internal static unsafe class GemmTile
 {
-    /// <summary>tile (+)= sum over k &lt; depth of a[k] b[k]^T, in ascending k.</summary>
+    /// <summary>Floats of the largest tile of a level.</summary>
+    public static int MostFloats<TWide>()
+        where TWide : unmanaged, IWide<TWide> => 24 * TWide.Lanes;
+
+    /// <summary>
+    /// sum over k of a[k] b[k]^T in ascending k, one fused multiply-add per product, given to
+    /// <paramref name="epilogue"/> from the registers or left in memory.
+    /// </summary>
+    /// <remarks>
+    /// Written out row by row: 24 variables in an array, or behind references, would not stay in registers. Rows and vectors
+    /// that the shape lacks are left out by the compiler.
+    /// </remarks>
+    /// <param name="operands">What to multiply. Rows and columns past the matrices' ends must be readable.</param>
+    /// <param name="row">The tile's first row, for the epilogue.</param>
+    /// <param name="column">The tile's first column, likewise.</param>
+    /// <param name="fromRegisters">Give the epilogue the registers; all rows and columns exist.</param>
+    /// <param name="tile">Memory of the tile.</param>
+    /// <param name="epilogue">Gets the sums.</param>
+    /// <returns>Whether the sums are in <paramref name="tile"/> and are to be finished there.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void Multiply<TWide>(nint depth, float* a, float* b, float* tile, bool add)
+    public static bool Multiply<TWide, TShape, TRows, TEpilogue>(
+        in TileOperands operands, nint row, nint column, bool fromRegisters, float* tile, ref TEpilogue epilogue)
         where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape
+        where TRows : struct, ITileRows
+        where TEpilogue : struct, ITileEpilogue
     {
-        TWide c00 = TWide.Zero, c01 = TWide.Zero, c10 = TWide.Zero, c11 = TWide.Zero;
-        TWide c20 = TWide.Zero, c21 = TWide.Zero, c30 = TWide.Zero, c31 = TWide.Zero;
-        TWide c40 = TWide.Zero, c41 = TWide.Zero, c50 = TWide.Zero, c51 = TWide.Zero;
-        TWide c60 = TWide.Zero, c61 = TWide.Zero, c70 = TWide.Zero, c71 = TWide.Zero;
-        TWide c80 = TWide.Zero, c81 = TWide.Zero, c90 = TWide.Zero, c91 = TWide.Zero;
-        TWide cA0 = TWide.Zero, cA1 = TWide.Zero, cB0 = TWide.Zero, cB1 = TWide.Zero;
-        float* end = a + (depth * GemmBlocking.TileRows<TWide>());
-        while (a < end)
+        epilogue.Begin<TWide, TShape>(row, column);
+        TWide zero = TWide.Zero;
+        TWide c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero;
+        TWide c40 = zero, c41 = zero, c50 = zero, c51 = zero, c60 = zero, c61 = zero, c70 = zero, c71 = zero;
+        TWide c80 = zero, c81 = zero, c90 = zero, c91 = zero, cA0 = zero, cA1 = zero, cB0 = zero, cB1 = zero;
+        if (TEpilogue.Starts)
+        {
+            c00 = epilogue.Start<TWide>(0, 0);
+            if (TShape.Vectors == 2)
+                c01 = epilogue.Start<TWide>(0, 1);
+            c10 = epilogue.Start<TWide>(1, 0);
+            if (TShape.Vectors == 2)
+                c11 = epilogue.Start<TWide>(1, 1);
+            c20 = epilogue.Start<TWide>(2, 0);
+            if (TShape.Vectors == 2)
+                c21 = epilogue.Start<TWide>(2, 1);
+            c30 = epilogue.Start<TWide>(3, 0);
+            if (TShape.Vectors == 2)
+                c31 = epilogue.Start<TWide>(3, 1);
+            c40 = epilogue.Start<TWide>(4, 0);
+            if (TShape.Vectors == 2)
+                c41 = epilogue.Start<TWide>(4, 1);
+            c50 = epilogue.Start<TWide>(5, 0);
+            if (TShape.Vectors == 2)
+                c51 = epilogue.Start<TWide>(5, 1);
+            if (TShape.Rows<TWide>() == 12)
+            {
+                c60 = epilogue.Start<TWide>(6, 0);
+                if (TShape.Vectors == 2)
+                    c61 = epilogue.Start<TWide>(6, 1);
+                c70 = epilogue.Start<TWide>(7, 0);
+                if (TShape.Vectors == 2)
+                    c71 = epilogue.Start<TWide>(7, 1);
+                c80 = epilogue.Start<TWide>(8, 0);
+                if (TShape.Vectors == 2)
+                    c81 = epilogue.Start<TWide>(8, 1);
+                c90 = epilogue.Start<TWide>(9, 0);
+                if (TShape.Vectors == 2)
+                    c91 = epilogue.Start<TWide>(9, 1);
+                cA0 = epilogue.Start<TWide>(10, 0);
+                if (TShape.Vectors == 2)
+                    cA1 = epilogue.Start<TWide>(10, 1);
+                cB0 = epilogue.Start<TWide>(11, 0);
+                if (TShape.Vectors == 2)
+                    cB1 = epilogue.Start<TWide>(11, 1);
+            }
+        }
+
+        float* a0 = operands.A;
+        nint stride = operands.Stride;
+        float* a3 = a0 + (3 * stride);
+        float* a6 = a3 + (3 * stride);
+        float* a9 = a6 + (3 * stride);
+        float* b = operands.B;
+        nint step = operands.Step;
+        for (nint k = operands.Depth; k != 0; k--)
         {
             TWide b0 = TWide.Load(b);
-            TWide b1 = TWide.Load(b + TWide.Lanes);
-            Row(a[0], b0, b1, ref c00, ref c01);
-            Row(a[1], b0, b1, ref c10, ref c11);
-            Row(a[2], b0, b1, ref c20, ref c21);
-            Row(a[3], b0, b1, ref c30, ref c31);
-            Row(a[4], b0, b1, ref c40, ref c41);
-            Row(a[5], b0, b1, ref c50, ref c51);
-            if (TWide.Registers >= 32)
+            TWide b1 = TShape.Vectors == 2 ? TWide.Load(b + TWide.Lanes) : b0;
+            TWide w0 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 0));
+            TWide.Accumulate(ref c00, w0, b0);
+            if (TShape.Vectors == 2)
+                TWide.Accumulate(ref c01, w0, b1);
+            TWide w1 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 1));
+            TWide.Accumulate(ref c10, w1, b0);
+            if (TShape.Vectors == 2)
+                TWide.Accumulate(ref c11, w1, b1);
+            TWide w2 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 2));
+            TWide.Accumulate(ref c20, w2, b0);
+            if (TShape.Vectors == 2)
+                TWide.Accumulate(ref c21, w2, b1);
+            TWide w3 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 3));
+            TWide.Accumulate(ref c30, w3, b0);
+            if (TShape.Vectors == 2)
+                TWide.Accumulate(ref c31, w3, b1);
+            TWide w4 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 4));
+            TWide.Accumulate(ref c40, w4, b0);
+            if (TShape.Vectors == 2)
+                TWide.Accumulate(ref c41, w4, b1);
+            TWide w5 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 5));
+            TWide.Accumulate(ref c50, w5, b0);
+            if (TShape.Vectors == 2)
+                TWide.Accumulate(ref c51, w5, b1);
+            if (TShape.Rows<TWide>() == 12)
             {
-                Row(a[6], b0, b1, ref c60, ref c61);
-                Row(a[7], b0, b1, ref c70, ref c71);
-                Row(a[8], b0, b1, ref c80, ref c81);
-                Row(a[9], b0, b1, ref c90, ref c91);
-                Row(a[10], b0, b1, ref cA0, ref cA1);
-                Row(a[11], b0, b1, ref cB0, ref cB1);
+                TWide w6 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 6));
+                TWide.Accumulate(ref c60, w6, b0);
+                if (TShape.Vectors == 2)
+                    TWide.Accumulate(ref c61, w6, b1);
+                TWide w7 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 7));
+                TWide.Accumulate(ref c70, w7, b0);
+                if (TShape.Vectors == 2)
+                    TWide.Accumulate(ref c71, w7, b1);
+                TWide w8 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 8));
+                TWide.Accumulate(ref c80, w8, b0);
+                if (TShape.Vectors == 2)
+                    TWide.Accumulate(ref c81, w8, b1);
+                TWide w9 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 9));
+                TWide.Accumulate(ref c90, w9, b0);
+                if (TShape.Vectors == 2)
+                    TWide.Accumulate(ref c91, w9, b1);
+                TWide wA = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 10));
+                TWide.Accumulate(ref cA0, wA, b0);
+                if (TShape.Vectors == 2)
+                    TWide.Accumulate(ref cA1, wA, b1);
+                TWide wB = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 11));
+                TWide.Accumulate(ref cB0, wB, b0);
+                if (TShape.Vectors == 2)
+                    TWide.Accumulate(ref cB1, wB, b1);
             }
-
-            a += GemmBlocking.TileRows<TWide>();
-            b += GemmBlocking.TileColumns<TWide>();
+            TRows.Advance<TWide, TShape>(ref a0, ref a3, ref a6, ref a9);
+            b += step;
         }
 
-        Write(tile, 0, c00, c01, add);
-        Write(tile, 1, c10, c11, add);
-        Write(tile, 2, c20, c21, add);
-        Write(tile, 3, c30, c31, add);
-        Write(tile, 4, c40, c41, add);
-        Write(tile, 5, c50, c51, add);
-        if (TWide.Registers >= 32)
+        if (fromRegisters)
         {
-            Write(tile, 6, c60, c61, add);
-            Write(tile, 7, c70, c71, add);
-            Write(tile, 8, c80, c81, add);
-            Write(tile, 9, c90, c91, add);
-            Write(tile, 10, cA0, cA1, add);
-            Write(tile, 11, cB0, cB1, add);
+            TWide picked = zero;
+            picked = epilogue.Take(0, 0, c00, picked);
+            if (TShape.Vectors == 2)
+                picked = epilogue.Take(0, 1, c01, picked);
+            picked = epilogue.Take(1, 0, c10, picked);
+            if (TShape.Vectors == 2)
+                picked = epilogue.Take(1, 1, c11, picked);
+            picked = epilogue.Take(2, 0, c20, picked);
+            if (TShape.Vectors == 2)
+                picked = epilogue.Take(2, 1, c21, picked);
+            picked = epilogue.Take(3, 0, c30, picked);
+            if (TShape.Vectors == 2)
+                picked = epilogue.Take(3, 1, c31, picked);
+            picked = epilogue.Take(4, 0, c40, picked);
+            if (TShape.Vectors == 2)
+                picked = epilogue.Take(4, 1, c41, picked);
+            picked = epilogue.Take(5, 0, c50, picked);
+            if (TShape.Vectors == 2)
+                picked = epilogue.Take(5, 1, c51, picked);
+            if (TShape.Rows<TWide>() == 12)
+            {
+                picked = epilogue.Take(6, 0, c60, picked);
+                if (TShape.Vectors == 2)
+                    picked = epilogue.Take(6, 1, c61, picked);
+                picked = epilogue.Take(7, 0, c70, picked);
+                if (TShape.Vectors == 2)
+                    picked = epilogue.Take(7, 1, c71, picked);
+                picked = epilogue.Take(8, 0, c80, picked);
+                if (TShape.Vectors == 2)
+                    picked = epilogue.Take(8, 1, c81, picked);
+                picked = epilogue.Take(9, 0, c90, picked);
+                if (TShape.Vectors == 2)
+                    picked = epilogue.Take(9, 1, c91, picked);
+                picked = epilogue.Take(10, 0, cA0, picked);
+                if (TShape.Vectors == 2)
+                    picked = epilogue.Take(10, 1, cA1, picked);
+                picked = epilogue.Take(11, 0, cB0, picked);
+                if (TShape.Vectors == 2)
+                    picked = epilogue.Take(11, 1, cB1, picked);
+            }
+            if (!TEpilogue.Picks || TWide.GreaterThan(picked, zero) == 0)
+                return false;
         }
-    }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Row<TWide>(float a, TWide b0, TWide b1, ref TWide c0, ref TWide c1)
-        where TWide : unmanaged, IWide<TWide>
-    {
-        TWide wide = TWide.Broadcast(a);
-        c0 = TWide.MultiplyAdd(wide, b0, c0);
-        c1 = TWide.MultiplyAdd(wide, b1, c1);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write<TWide>(float* tile, int row, TWide c0, TWide c1, bool add)
-        where TWide : unmanaged, IWide<TWide>
-    {
-        float* target = tile + (row * GemmBlocking.TileColumns<TWide>());
-        if (add)
+        int columns = TShape.Columns<TWide>();
+        TWide.Store(tile, c00);
+        if (TShape.Vectors == 2)
+            TWide.Store(tile + TWide.Lanes, c01);
+        TWide.Store(tile + columns, c10);
+        if (TShape.Vectors == 2)
+            TWide.Store(tile + columns + TWide.Lanes, c11);
+        TWide.Store(tile + (2 * columns), c20);
+        if (TShape.Vectors == 2)
+            TWide.Store(tile + (2 * columns) + TWide.Lanes, c21);
+        TWide.Store(tile + (3 * columns), c30);
+        if (TShape.Vectors == 2)
+            TWide.Store(tile + (3 * columns) + TWide.Lanes, c31);
+        TWide.Store(tile + (4 * columns), c40);
+        if (TShape.Vectors == 2)
+            TWide.Store(tile + (4 * columns) + TWide.Lanes, c41);
+        TWide.Store(tile + (5 * columns), c50);
+        if (TShape.Vectors == 2)
+            TWide.Store(tile + (5 * columns) + TWide.Lanes, c51);
+        if (TShape.Rows<TWide>() == 12)
         {
-            c0 += TWide.Load(target);
-            c1 += TWide.Load(target + TWide.Lanes);
+            TWide.Store(tile + (6 * columns), c60);
+            if (TShape.Vectors == 2)
+                TWide.Store(tile + (6 * columns) + TWide.Lanes, c61);
+            TWide.Store(tile + (7 * columns), c70);
+            if (TShape.Vectors == 2)
+                TWide.Store(tile + (7 * columns) + TWide.Lanes, c71);
+            TWide.Store(tile + (8 * columns), c80);
+            if (TShape.Vectors == 2)
+                TWide.Store(tile + (8 * columns) + TWide.Lanes, c81);
+            TWide.Store(tile + (9 * columns), c90);
+            if (TShape.Vectors == 2)
+                TWide.Store(tile + (9 * columns) + TWide.Lanes, c91);
+            TWide.Store(tile + (10 * columns), cA0);
+            if (TShape.Vectors == 2)
+                TWide.Store(tile + (10 * columns) + TWide.Lanes, cA1);
+            TWide.Store(tile + (11 * columns), cB0);
+            if (TShape.Vectors == 2)
+                TWide.Store(tile + (11 * columns) + TWide.Lanes, cB1);
         }
 
-        TWide.Store(target, c0);
-        TWide.Store(target + TWide.Lanes, c1);
+        return true;
     }
 }

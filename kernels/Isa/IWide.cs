@@ -30,6 +30,9 @@ internal unsafe interface IWide<TSelf>
 
     static abstract TSelf Broadcast(float value);
 
+    /// <summary>The float at <paramref name="source"/> in all lanes: one instruction, where a float that was loaded before takes another.</summary>
+    static abstract TSelf BroadcastFrom(float* source);
+
     static abstract TSelf Load(float* source);
 
     static abstract void Store(float* destination, TSelf value);
@@ -45,6 +48,18 @@ internal unsafe interface IWide<TSelf>
 
     /// <summary>Stores the first <paramref name="count"/> (0 to Lanes) floats; memory past them is not touched.</summary>
     static abstract void StoreFirst(float* destination, TSelf value, int count);
+
+    /// <summary>Half-precision numbers (IEEE binary16, as bits) as floats; every one of them is exact, NaN stays NaN.</summary>
+    static abstract TSelf LoadHalf(ushort* source);
+
+    /// <summary>The upper halves of floats as floats.</summary>
+    static abstract TSelf LoadBFloat16(ushort* source);
+
+    /// <summary>Signed bytes as floats.</summary>
+    static abstract TSelf LoadInt8(sbyte* source);
+
+    /// <summary>Unsigned bytes as floats.</summary>
+    static abstract TSelf LoadUInt8(byte* source);
 
     /// <summary>source[indices[0]], source[indices[1]], ... for Lanes indices.</summary>
     static abstract TSelf Gather(float* source, int* indices);
@@ -65,6 +80,12 @@ internal unsafe interface IWide<TSelf>
 
     /// <summary>a*b + c, fused where the hardware fuses at no cost.</summary>
     static abstract TSelf MultiplyAdd(TSelf a, TSelf b, TSelf c);
+
+    /// <summary>
+    /// sum += a*b as <see cref="MultiplyAdd"/> has it. For the tightest loops: the compiler then sees that the result replaces
+    /// the sum, and keeps it in its register instead of moving it there afterwards.
+    /// </summary>
+    static abstract void Accumulate(ref TSelf sum, TSelf a, TSelf b);
 
     /// <summary>c - a*b, fused where the hardware fuses at no cost.</summary>
     static abstract TSelf NegatedMultiplyAdd(TSelf a, TSelf b, TSelf c);

@@ -4,9 +4,9 @@ using System.Runtime.Intrinsics;
 namespace EmbeddingKernels.Core;
 
 /// <summary>4 lanes: <see cref="IsaLevel.Portable"/>.</summary>
-internal readonly unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
+internal unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
 {
-    private readonly Vector128<float> _v = value;
+    private Vector128<float> _v = value;
 
     public static int Lanes => 4;
 
@@ -18,6 +18,9 @@ internal readonly unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide128 Broadcast(float value) => new(Vector128.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 BroadcastFrom(float* source) => new(Vector128.Create(*source));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide128 Load(float* source) => new(Vector128.Load(source));
@@ -64,6 +67,36 @@ internal readonly unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 LoadHalf(ushort* source)
+    {
+        // A product moves the exponent, which is exact and makes subnormal halves normal; infinity and NaN keep theirs.
+        Vector128<int> bits = Widen(source);
+        Vector128<int> magnitude = bits & Vector128.Create(0x7FFF);
+        Vector128<int> moved = ((magnitude << 13).AsSingle() * Vector128.Create(5.192296858534828e33f)).AsInt32();
+        Vector128<int> special = Vector128.GreaterThan(magnitude, Vector128.Create(0x7BFF)) & Vector128.Create(0x7F800000);
+        return new((moved | special | ((bits & Vector128.Create(0x8000)) << 16)).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 LoadBFloat16(ushort* source) => new((Widen(source) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 LoadInt8(sbyte* source) => new(Vector128.ConvertToSingle(Widen(source)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide128 LoadUInt8(byte* source) => new(Vector128.ConvertToSingle(Widen(source)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> Widen(ushort* source) => Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)source).AsUInt16()).AsInt32();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> Widen(sbyte* source) => Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(uint*)source).AsSByte()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> Widen(byte* source) =>
+        Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(uint*)source).AsByte())).AsInt32();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide128 Gather(float* source, int* indices) =>
         new(Vector128.Create(source[indices[0]], source[indices[1]], source[indices[2]], source[indices[3]]));
 
@@ -90,6 +123,9 @@ internal readonly unsafe struct Wide128(Vector128<float> value) : IWide<Wide128>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide128 MultiplyAdd(Wide128 a, Wide128 b, Wide128 c) => new(Vector128.MultiplyAddEstimate(a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Accumulate(ref Wide128 sum, Wide128 a, Wide128 b) => sum._v = Vector128.MultiplyAddEstimate(a._v, b._v, sum._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide128 NegatedMultiplyAdd(Wide128 a, Wide128 b, Wide128 c) => new(Vector128.MultiplyAddEstimate(-a._v, b._v, c._v));

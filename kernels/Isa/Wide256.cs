@@ -7,9 +7,9 @@ using System.Runtime.Intrinsics.X86;
 namespace EmbeddingKernels.Core;
 
 /// <summary>8 lanes: <see cref="IsaLevel.Avx2"/>.</summary>
-internal readonly unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
+internal unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
 {
-    private readonly Vector256<float> _v = value;
+    private Vector256<float> _v = value;
 
     internal Vector256<float> Vector => _v;
 
@@ -23,6 +23,9 @@ internal readonly unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 Broadcast(float value) => new(Vector256.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide256 BroadcastFrom(float* source) => new(Vector256.Create(*source));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 Load(float* source) => new(Vector256.Load(source));
@@ -43,6 +46,35 @@ internal readonly unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static Vector256<float> FirstLanes(int count) =>
         Vector256.LessThan(Vector256.CreateSequence(0, 1), Vector256.Create(count)).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide256 LoadHalf(ushort* source)
+    {
+        // A product moves the exponent, which is exact and makes subnormal halves normal; infinity and NaN keep theirs.
+        Vector256<int> bits = Widen(source);
+        Vector256<int> magnitude = bits & Vector256.Create(0x7FFF);
+        Vector256<int> moved = ((magnitude << 13).AsSingle() * Vector256.Create(5.192296858534828e33f)).AsInt32();
+        Vector256<int> special = Vector256.GreaterThan(magnitude, Vector256.Create(0x7BFF)) & Vector256.Create(0x7F800000);
+        return new((moved | special | ((bits & Vector256.Create(0x8000)) << 16)).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide256 LoadBFloat16(ushort* source) => new((Widen(source) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide256 LoadInt8(sbyte* source) => new(Vector256.ConvertToSingle(Widen(source)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide256 LoadUInt8(byte* source) => new(Vector256.ConvertToSingle(Widen(source)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector256<int> Widen(ushort* source) => Avx2.ConvertToVector256Int32(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector256<int> Widen(sbyte* source) => Avx2.ConvertToVector256Int32(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector256<int> Widen(byte* source) => Avx2.ConvertToVector256Int32(source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 Gather(float* source, int* indices) =>
@@ -75,6 +107,9 @@ internal readonly unsafe struct Wide256(Vector256<float> value) : IWide<Wide256>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 MultiplyAdd(Wide256 a, Wide256 b, Wide256 c) => new(Vector256.FusedMultiplyAdd(a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Accumulate(ref Wide256 sum, Wide256 a, Wide256 b) => sum._v = Vector256.FusedMultiplyAdd(a._v, b._v, sum._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide256 NegatedMultiplyAdd(Wide256 a, Wide256 b, Wide256 c) => new(Fma.IsSupported

@@ -7,9 +7,9 @@ using System.Runtime.Intrinsics.X86;
 namespace EmbeddingKernels.Core;
 
 /// <summary>16 lanes: <see cref="IsaLevel.Avx512"/>.</summary>
-internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
+internal unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
 {
-    private readonly Vector512<float> _v = value;
+    private Vector512<float> _v = value;
 
     public static int Lanes => 16;
 
@@ -21,6 +21,9 @@ internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide512 Broadcast(float value) => new(Vector512.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide512 BroadcastFrom(float* source) => new(Vector512.Create(*source));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide512 Load(float* source) => new(Vector512.Load(source));
@@ -50,6 +53,41 @@ internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
         Avx.MaskStore(destination, Wide256.FirstLanes(count), value._v.GetLower());
         Avx.MaskStore(destination + 8, Wide256.FirstLanes(count - 8), value._v.GetUpper());
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide512 LoadHalf(ushort* source)
+    {
+        // A product moves the exponent, which is exact and makes subnormal halves normal; infinity and NaN keep theirs.
+        Vector512<int> bits = Widen(source);
+        Vector512<int> magnitude = bits & Vector512.Create(0x7FFF);
+        Vector512<int> moved = ((magnitude << 13).AsSingle() * Vector512.Create(5.192296858534828e33f)).AsInt32();
+        Vector512<int> special = Vector512.GreaterThan(magnitude, Vector512.Create(0x7BFF)) & Vector512.Create(0x7F800000);
+        return new((moved | special | ((bits & Vector512.Create(0x8000)) << 16)).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide512 LoadBFloat16(ushort* source) => new((Widen(source) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide512 LoadInt8(sbyte* source) => new(Vector512.ConvertToSingle(Widen(source)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Wide512 LoadUInt8(byte* source) => new(Vector512.ConvertToSingle(Widen(source)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Widen(ushort* source) => Avx512F.IsSupported
+        ? Avx512F.ConvertToVector512Int32(Vector256.Load(source))
+        : Vector512.Create(Wide256.Widen(source), Wide256.Widen(source + 8));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Widen(sbyte* source) => Avx512F.IsSupported
+        ? Avx512F.ConvertToVector512Int32(Vector128.Load(source))
+        : Vector512.Create(Wide256.Widen(source), Wide256.Widen(source + 8));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Widen(byte* source) => Avx512F.IsSupported
+        ? Avx512F.ConvertToVector512Int32(Vector128.Load(source))
+        : Vector512.Create(Wide256.Widen(source), Wide256.Widen(source + 8));
 
     // The runtime has no 512-bit gather.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -84,6 +122,9 @@ internal readonly unsafe struct Wide512(Vector512<float> value) : IWide<Wide512>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide512 MultiplyAdd(Wide512 a, Wide512 b, Wide512 c) => new(Vector512.FusedMultiplyAdd(a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Accumulate(ref Wide512 sum, Wide512 a, Wide512 b) => sum._v = Vector512.FusedMultiplyAdd(a._v, b._v, sum._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide512 NegatedMultiplyAdd(Wide512 a, Wide512 b, Wide512 c) => new(Avx512F.IsSupported

@@ -4,9 +4,9 @@ using System.Runtime.Intrinsics;
 namespace EmbeddingKernels.Core;
 
 /// <summary>One lane: <see cref="IsaLevel.Scalar"/>.</summary>
-internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
+internal unsafe struct WideScalar(float value) : IWide<WideScalar>
 {
-    private readonly float _v = value;
+    private float _v = value;
 
     public static int Lanes => 1;
 
@@ -18,6 +18,9 @@ internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Broadcast(float value) => new(value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WideScalar BroadcastFrom(float* source) => new(*source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Load(float* source) => new(*source);
@@ -37,6 +40,18 @@ internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
         if (count > 0)
             *destination = value._v;
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WideScalar LoadHalf(ushort* source) => new((float)BitConverter.UInt16BitsToHalf(*source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WideScalar LoadBFloat16(ushort* source) => new(BitConverter.Int32BitsToSingle(*source << 16));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WideScalar LoadInt8(sbyte* source) => new(*source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WideScalar LoadUInt8(byte* source) => new(*source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar Gather(float* source, int* indices) => new(source[indices[0]]);
@@ -63,6 +78,9 @@ internal readonly unsafe struct WideScalar(float value) : IWide<WideScalar>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar MultiplyAdd(WideScalar a, WideScalar b, WideScalar c) => new((a._v * b._v) + c._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Accumulate(ref WideScalar sum, WideScalar a, WideScalar b) => sum._v = (a._v * b._v) + sum._v;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WideScalar NegatedMultiplyAdd(WideScalar a, WideScalar b, WideScalar c) => new(c._v - (a._v * b._v));

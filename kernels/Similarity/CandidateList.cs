@@ -1,28 +1,95 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace EmbeddingKernels.Core;
 
-/// <summary>What all queries of one top-k search share.</summary>
-internal readonly unsafe struct TopKSearch(MatrixView<float> queries, MatrixView<float> data, nint kept, SimilarityMetric metric, bool excludeSelf)
+/// <summary>What all queries of one search share.</summary>
+internal readonly unsafe struct SearchProblem(
+    MatrixView<float> queries, RowsView data, nint kept, float? radius, SimilarityMetric metric, ZeroVectorRule zeroVectors, bool excludeSelf, nint firstId)
 {
-    public readonly MatrixView<float> Queries = queries;
-    public readonly MatrixView<float> Data = data;
-    public readonly ExactScorer Scorer = new(metric, queries.Columns);
+    // With so few, the k-th best lower bound is kept up to date with each candidate.
+    private const int FewKept = 16;
 
-    /// <summary>Slots that can be filled: k, or the rows of the data where that is less.</summary>
+    public readonly MatrixView<float> Queries = queries;
+    public readonly RowsView Data = data;
+    public readonly ExactScorer Scorer = new(metric, queries.Columns, zeroVectors);
+
+    /// <summary>A range search's radius: rows are hits or not, and none is kept in a list.</summary>
+    public readonly float? Radius = radius;
+
+    /// <summary>The id of row 0 of <see cref="Data"/>.</summary>
+    public readonly nint FirstId = firstId;
+
+    /// <summary>Rows wanted of each query.</summary>
     public nint Kept => kept;
+
+    public bool KeepsFew => kept <= FewKept;
 
     /// <summary>
     /// Candidates that a list holds before it is thinned out. Twice k keeps selection cheap against collection; the constant
     /// gives small k room for the first rows, which all pass.
     /// </summary>
-    public nint Pending => (2 * kept) + 64;
+    public nint Pending => (2 * kept) + 48;
 
     public SimilarityMetric Metric => metric;
 
+    public ZeroVectorRule ZeroVectors => zeroVectors;
+
     /// <summary>The row that a query must not return, or one that does not exist.</summary>
     public long Excluded(nint query) => excludeSelf ? query : -1;
+
+    /// <summary>Closeness of a query and a row of <see cref="Data"/>.</summary>
+    /// <param name="query">The query's row.</param>
+    /// <param name="queryTerm">Its term.</param>
+    /// <param name="row">The row.</param>
+    /// <param name="scratch">Room for the row as floats.</param>
+    public float Closeness(nint query, double queryTerm, nint row, float* scratch)
+    {
+        if (Data.Type == ElementType.Float32)
+            return Scorer.Closeness(Queries.Row(query), queryTerm, (float*)Data.Row(row), 1);
+        RowElements.ToFloats<Wide128>(Data, row, 1, null, scaled: false, scratch);
+        return Scorer.Closeness(Queries.Row(query), queryTerm, scratch, Data.Scales is null ? 1 : Data.Scales[row]);
+    }
+
+    public SearchProblem WithData(RowsView data, nint firstId) => new(Queries, data, kept, Radius, metric, zeroVectors, excludeSelf, firstId);
+}
+
+/// <summary>A row within the radius of a range search.</summary>
+internal readonly struct RangeHit(nint query, long id, float closeness)
+{
+    public readonly nint Query = query;
+    public readonly long Id = id;
+    public readonly float Closeness = closeness;
+}
+
+/// <summary>What one worker of a search has to itself.</summary>
+internal unsafe struct SearchWorker
+{
+    /// <summary>Room to thin a list: <see cref="SearchProblem.Pending"/> floats.</summary>
+    public float* Selection;
+
+    /// <summary>Room for a row as floats.</summary>
+    public float* Row;
+
+    /// <summary>The hits of a range search, in memory that grows.</summary>
+    public RangeHit* Hits;
+
+    public nint HitCount;
+
+    private nint _hitCapacity;
+
+    public void AddHit(nint query, long id, float closeness)
+    {
+        if (HitCount == _hitCapacity)
+        {
+            _hitCapacity = Math.Max(2 * _hitCapacity, 1024);
+            Hits = (RangeHit*)NativeMemory.Realloc(Hits, checked((nuint)_hitCapacity * (nuint)sizeof(RangeHit)));
+        }
+
+        Hits[HitCount++] = new(query, id, closeness);
+    }
+
+    public readonly void FreeHits() => NativeMemory.Free(Hits);
 }
 
 /// <summary>
@@ -33,7 +100,8 @@ internal readonly unsafe struct TopKSearch(MatrixView<float> queries, MatrixView
 /// <remarks>
 /// <para>Why it is exact: the threshold is at most the k-th largest lower bound of rows seen. Bounds are of the true score and wider
 /// by more than the rounding of a score to float (and by <see cref="Slack"/>, where scores are 0), so k rows seen have a rounded score
-/// strictly better than that of any row refused: it cannot even win a tie by its index.</para>
+/// strictly better than that of any row refused: it cannot even win a tie by its index. A threshold may be taken over from
+/// another worker's list of the same query: its rows are rows seen.</para>
 /// <para>Where data is such that bounds decide little (many rows closer to each other than single precision can tell
 /// apart), the list fills up with undecided candidates; they are then scored in double precision and the k best kept in a heap.
 /// Time grows, results stay.</para>
@@ -43,94 +111,112 @@ internal unsafe struct CandidateList
     /// <summary>Absolute room for sums that underflow; lost in any score of normal size.</summary>
     public const float Slack = 1e-37f;
 
-    private readonly long* _ids;
+    private readonly nint* _rows;
     private readonly float* _lowers;
     private readonly float* _uppers;
+    private readonly float* _best; // the few largest lower bounds, largest first, where few are kept
     private readonly nint _query;
     private readonly double _queryTerm;
     private TopKHeap _exact;
     private nint _pending;
+    private nint _bestCount;
 
     /// <param name="search">The search.</param>
     /// <param name="query">The query's row.</param>
-    /// <param name="ids"><see cref="TopKSearch.Pending"/> places.</param>
-    /// <param name="bounds">Twice as many.</param>
-    /// <param name="heapScores"><see cref="TopKSearch.Kept"/> places.</param>
+    /// <param name="rows"><see cref="SearchProblem.Pending"/> places.</param>
+    /// <param name="bounds">Twice as many, and <see cref="SearchProblem.Kept"/> more.</param>
+    /// <param name="heapScores"><see cref="SearchProblem.Kept"/> places.</param>
     /// <param name="heapIds">As many.</param>
-    public CandidateList(in TopKSearch search, nint query, long* ids, float* bounds, float* heapScores, long* heapIds)
+    public CandidateList(in SearchProblem search, nint query, nint* rows, float* bounds, float* heapScores, long* heapIds)
     {
-        _ids = ids;
+        _rows = rows;
         _lowers = bounds;
         _uppers = bounds + search.Pending;
+        _best = _uppers + search.Pending;
         _query = query;
         _queryTerm = search.Scorer.QueryTerm(search.Queries.Row(query));
         _exact = new(heapScores, heapIds, search.Kept);
         Threshold = float.NegativeInfinity;
     }
 
+    public static nint Bytes(in SearchProblem search) =>
+        sizeof(CandidateList) + (search.Pending * (sizeof(nint) + (2 * sizeof(float)))) + (search.Kept * (sizeof(long) + (2 * sizeof(float))));
+
     /// <summary>Rows whose upper bound is not above this are out; NaN refuses all.</summary>
     public float Threshold { get; private set; }
-
-    /// <summary>How far a bound may be off by what is the same for all rows of this query; set before the first candidate.</summary>
-    public float Margin { get; set; }
 
     /// <summary>Refuses all candidates from bounds: the query is one that single precision cannot carry.</summary>
     public void RefuseBounds() => Threshold = float.NaN;
 
-    /// <summary>Takes a row with bounds of its closeness, in any unit that the rows of this query share.</summary>
-    private void Add(in TopKSearch search, float* scratch, long id, float lower, float upper)
+    /// <summary>Takes over a threshold that rows seen by another worker have set, or that a radius sets.</summary>
+    public void Raise(float threshold)
     {
-        if (!(upper > Threshold) || id == search.Excluded(_query))
-            return;
-
-        _ids[_pending] = id;
-        _lowers[_pending] = lower;
-        _uppers[_pending] = upper;
-        if (++_pending == search.Pending)
-            Thin(search, scratch);
+        if (threshold > Threshold)
+            Threshold = threshold;
     }
 
-    /// <summary>
-    /// Takes the rows whose bits are set in <paramref name="passed"/>: those whose upper bound is finite with the lower bound
-    /// upper + width * term, the others (overflow, NaN) by their exact score.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public void Collect(in TopKSearch search, float* scratch, uint passed, float* uppers, float* terms, float width, nint firstId)
+    /// <summary>Takes a row with bounds of its closeness, in any unit that the rows of this query share.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Add(in SearchProblem search, SearchWorker* worker, nint row, float lower, float upper)
     {
-        for (; passed != 0; passed &= passed - 1)
+        if (!(upper > Threshold) || search.FirstId + row == search.Excluded(_query))
+            return;
+
+        if (search.Radius is not null)
         {
-            int lane = BitOperations.TrailingZeroCount(passed);
-            float upper = uppers[lane];
-            if (float.IsFinite(upper))
-                Add(search, scratch, firstId + lane, upper + (width * terms[lane]), upper);
-            else
-                AddExact(search, firstId + lane);
+            AddExact(search, worker, row);
+            return;
         }
+
+        _rows[_pending] = row;
+        _lowers[_pending] = lower;
+        _uppers[_pending] = upper;
+        _pending++;
+        if (search.KeepsFew)
+            KeepBest(search.Kept, lower);
+        if (_pending == search.Pending)
+            Thin(search, worker);
     }
 
     /// <summary>Scores a row in double precision, for pairs that have no bounds.</summary>
-    public void AddExact(in TopKSearch search, long id)
+    public void AddExact(in SearchProblem search, SearchWorker* worker, nint row)
     {
-        if (id != search.Excluded(_query))
-            _exact.Push(search.Scorer.Closeness(search.Queries.Row(_query), _queryTerm, search.Data.Row((nint)id)), id);
+        long id = search.FirstId + row;
+        if (id == search.Excluded(_query))
+            return;
+        float closeness = search.Closeness(_query, _queryTerm, row, worker->Row);
+        if (search.Radius is not float radius)
+            _exact.Push(closeness, id);
+        else if (closeness >= (search.Scorer.IsDistance ? -radius : radius))
+            worker->AddHit(_query, id, closeness);
     }
 
     /// <summary>Takes over the candidates of another worker's list of the same query.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Merge(in TopKSearch search, float* scratch, ref CandidateList other)
+    public void Merge(in SearchProblem search, SearchWorker* worker, ref CandidateList other)
     {
+        Raise(other.Threshold);
         for (nint i = 0; i < other._pending; i++)
-            Add(search, scratch, other._ids[i], other._lowers[i], other._uppers[i]);
+            Add(search, worker, other._rows[i], other._lowers[i], other._uppers[i]);
         for (nint i = 0; i < other._exact.Count; i++)
             _exact.Push(other._exact.Score(i), other._exact.Id(i));
+        other._pending = 0;
+        other._exact.Clear();
     }
 
-    /// <summary>Writes the k best, best first, and padding.</summary>
-    public void Finish(in TopKSearch search, float* scratch, Span<long> ids, Span<float> scores)
+    /// <summary>Decides all candidates, so that nothing refers to the data any more.</summary>
+    public void Settle(in SearchProblem search, SearchWorker* worker)
     {
-        if (_pending > search.Kept)
-            RaiseThreshold(search, scratch);
-        Resolve(search);
+        if (search.KeepsFew)
+            Refuse();
+        else if (_pending > search.Kept)
+            RaiseThreshold(search, worker);
+        Resolve(search, worker);
+    }
+
+    /// <summary>Writes the k best, best first, and padding. All candidates are decided.</summary>
+    public void Finish(in SearchProblem search, Span<long> ids, Span<float> scores)
+    {
         _exact.SortBestFirst();
         int count = (int)_exact.Count;
         bool distance = search.Scorer.IsDistance;
@@ -144,31 +230,55 @@ internal unsafe struct CandidateList
         scores[count..].Fill(distance ? float.PositiveInfinity : float.NegativeInfinity);
     }
 
+    // Insertion into a sorted handful; its last member, once it is full, is the threshold.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Thin(in TopKSearch search, float* scratch)
+    private void KeepBest(nint kept, float lower)
     {
-        RaiseThreshold(search, scratch);
-
-        // Too little room won: decide now, or the next candidates would thin again and again.
-        if (_pending > search.Pending - (search.Kept / 2) - 16)
-            Resolve(search);
+        nint hole = _bestCount;
+        if (hole < kept)
+            _bestCount++;
+        else if (lower > _best[hole - 1])
+            hole--;
+        else
+            return;
+        for (; hole > 0 && _best[hole - 1] < lower; hole--)
+            _best[hole] = _best[hole - 1];
+        _best[hole] = lower;
+        if (_bestCount == kept)
+            Raise(_best[kept - 1] - Slack);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void RaiseThreshold(in TopKSearch search, float* scratch)
+    private void Thin(in SearchProblem search, SearchWorker* worker)
     {
-        Buffer.MemoryCopy(_lowers, scratch, _pending * sizeof(float), _pending * sizeof(float));
-        float bound = Selection.KthLargest(scratch, _pending, search.Kept) - Margin - Slack;
-        if (!(bound > Threshold))
-            return;
+        if (search.KeepsFew)
+            Refuse();
+        else
+            RaiseThreshold(search, worker);
 
-        Threshold = bound;
+        // Too little room won: decide now, or the next candidates would thin again and again.
+        if (_pending > search.Pending - (search.Kept / 2) - 16)
+            Resolve(search, worker);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void RaiseThreshold(in SearchProblem search, SearchWorker* worker)
+    {
+        float* scratch = worker->Selection;
+        Buffer.MemoryCopy(_lowers, scratch, _pending * sizeof(float), _pending * sizeof(float));
+        Raise(Selection.KthLargest(scratch, _pending, search.Kept) - Slack);
+        Refuse();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Refuse()
+    {
         nint kept = 0;
         for (nint i = 0; i < _pending; i++)
         {
-            if (!(_uppers[i] > bound))
+            if (!(_uppers[i] > Threshold))
                 continue;
-            _ids[kept] = _ids[i];
+            _rows[kept] = _rows[i];
             _lowers[kept] = _lowers[i];
             _uppers[kept++] = _uppers[i];
         }
@@ -177,16 +287,15 @@ internal unsafe struct CandidateList
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Resolve(in TopKSearch search)
+    private void Resolve(in SearchProblem search, SearchWorker* worker)
     {
         const int Ahead = 4;
-        float* query = search.Queries.Row(_query);
-        nint rowBytes = search.Data.Columns * sizeof(float);
+        nint rowBytes = search.Data.Columns * RowsView.SizeOf(search.Data.Type);
         for (nint i = 0; i < _pending; i++)
         {
             if (i + Ahead < _pending)
-                Prefetch.RowToL2(search.Data.Row((nint)_ids[i + Ahead]), rowBytes);
-            _exact.Push(search.Scorer.Closeness(query, _queryTerm, search.Data.Row((nint)_ids[i])), _ids[i]);
+                Prefetch.RowToL2(search.Data.Row(_rows[i + Ahead]), rowBytes);
+            _exact.Push(search.Closeness(_query, _queryTerm, _rows[i], worker->Row), search.FirstId + _rows[i]);
         }
 
         _pending = 0;

@@ -16,6 +16,16 @@ public enum SimilarityMetric
     Euclidean = 3,
 }
 
+/// <summary>What the cosine with a zero vector, which has no angle, is taken for.</summary>
+public enum ZeroVectorRule
+{
+    /// <summary>0, as scikit-learn and FAISS on normalised rows have it.</summary>
+    ScoreZero = 0,
+
+    /// <summary>NaN: a zero vector is nobody's neighbour and has none, as SciPy's cosine distance has it.</summary>
+    NoNeighbor = 1,
+}
+
 /// <summary>
 /// Exact (brute-force) similarity of each row of one matrix to each row of another: all scores, or the k best rows of each
 /// query without storing the scores.
@@ -61,16 +71,20 @@ public static unsafe class Similarity
     /// scores is never stored.
     /// </summary>
     /// <remarks>
-    /// <para>A score is the metric computed in double precision and rounded to float. Rows are ordered by it: dot products
-    /// and cosines descending, distances ascending; of equal scores the lower row index comes first. So equal rows have
-    /// distance exactly 0, and the result does not depend on the instruction-set level, the number of threads, or on how
-    /// queries are split over calls.</para>
+    /// <para>A score is the metric of the stored numbers computed in double precision and rounded to float. Rows are ordered
+    /// by it: dot products and cosines descending, distances ascending; of equal scores the lower row index comes first. So
+    /// equal rows have distance exactly 0, near duplicates keep their order, and the result does not depend on the
+    /// instruction-set level, the number of threads, on k, or on how queries are split over calls.</para>
     /// <para>A row whose score is NaN is no candidate. Where there are fewer than k candidates the remaining slots hold the
     /// id <see cref="NoId"/> and the worst score: negative infinity for dot products and cosines, positive infinity for
     /// distances.</para>
+    /// <para>Memory beside the arguments is bounded: below 64 MiB up to k about 2,000. Data may be a file that is mapped into
+    /// memory and larger than it: it is read once, in order, for each few thousand queries.</para>
+    /// <para>How it is exact and fast: scores are computed in single precision by the register tile of <see cref="Gemm"/>,
+    /// with bounds of their error; only rows whose upper bound beats the k-th best lower bound are scored in double.</para>
     /// </remarks>
     /// <param name="queries">m x d.</param>
-    /// <param name="data">n x d.</param>
+    /// <param name="data">n x d, of any element type.</param>
     /// <param name="k">Rows wanted per query, at least 1; may exceed n.</param>
     /// <param name="metric">What closest means.</param>
     /// <param name="ids">m x k, overwritten with row indices of <paramref name="data"/>.</param>
@@ -81,24 +95,99 @@ public static unsafe class Similarity
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="k"/> is below 1 or <paramref name="metric"/> is no defined metric.</exception>
     public static void TopK(
         MatrixView<float> queries,
-        MatrixView<float> data,
+        RowsView data,
         int k,
         SimilarityMetric metric,
         MatrixView<long> ids,
         MatrixView<float> scores,
         bool excludeSelf = false,
+        WorkerPool? pool = null) => TopK(queries, data, k, metric, ids, scores, new SearchOptions { ExcludeSelf = excludeSelf }, pool);
+
+    /// <param name="queries">m x d.</param>
+    /// <param name="data">n x d, of any element type.</param>
+    /// <param name="k">Rows wanted per query, at least 1; may exceed n.</param>
+    /// <param name="metric">What closest means.</param>
+    /// <param name="ids">m x k, overwritten with row indices of <paramref name="data"/>.</param>
+    /// <param name="scores">m x k, overwritten with the scores of those rows.</param>
+    /// <param name="options">Further choices.</param>
+    /// <param name="pool">Threads to work on; the result does not depend on their number.</param>
+    /// <inheritdoc cref="TopK(MatrixView{float}, RowsView, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)"/>
+    public static void TopK(
+        MatrixView<float> queries,
+        RowsView data,
+        int k,
+        SimilarityMetric metric,
+        MatrixView<long> ids,
+        MatrixView<float> scores,
+        SearchOptions options,
         WorkerPool? pool = null)
     {
+        ArgumentNullException.ThrowIfNull(options);
         CheckInputs(queries, data, metric);
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         CheckShape(ids.Rows, ids.Columns, queries.Rows, k, nameof(ids));
         CheckShape(scores.Rows, scores.Columns, queries.Rows, k, nameof(scores));
+        CheckOptions(options, data);
         if (queries.Rows == 0)
             return;
 
-        TopKAction action = new(queries, data, metric, ids, scores, excludeSelf, pool ?? WorkerPool.Serial);
-        Isa.Dispatch(ref action);
+        fixed (float* norms = options.Norms.Span)
+        {
+            SearchProblem search = new(queries, data, (nint)Math.Min(k, data.Rows), null, metric, options.ZeroVectors, options.ExcludeSelf, 0);
+            TopKAction action = new(search, norms, ids, scores, pool ?? WorkerPool.Serial);
+            Isa.Dispatch(ref action);
+        }
     }
+
+    /// <summary>
+    /// All rows of <paramref name="data"/> within a radius of each query: scores of at least <paramref name="radius"/> for dot products
+    /// and cosines, distances of at most that.
+    /// </summary>
+    /// <remarks>
+    /// Scores are those of
+    /// <see cref="TopK(MatrixView{float}, RowsView, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)"/>,
+    /// so a score equal to the radius counts. Memory grows with the number of rows found.
+    /// </remarks>
+    /// <param name="queries">m x d.</param>
+    /// <param name="data">n x d, of any element type.</param>
+    /// <param name="radius">The radius; for <see cref="SimilarityMetric.SquaredEuclidean"/> its square.</param>
+    /// <param name="metric">What close means.</param>
+    /// <param name="excludeSelf">Never return row i of <paramref name="data"/> for query i.</param>
+    /// <param name="pool">Threads to work on; the result does not depend on their number.</param>
+    /// <exception cref="ArgumentException">The shapes do not fit each other.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="radius"/> is not finite or <paramref name="metric"/> is no defined metric.</exception>
+    public static RangeResult Range(
+        MatrixView<float> queries, RowsView data, float radius, SimilarityMetric metric, bool excludeSelf = false, WorkerPool? pool = null)
+    {
+        CheckInputs(queries, data, metric);
+        if (!float.IsFinite(radius))
+            throw new ArgumentOutOfRangeException(nameof(radius), radius, "The radius must be finite.");
+
+        List<RangeHit> hits = [];
+        if (queries.Rows > 0)
+        {
+            SearchProblem search = new(queries, data, 1, radius, metric, ZeroVectorRule.ScoreZero, excludeSelf, 0);
+            RangeAction action = new(search, pool ?? WorkerPool.Serial, hits);
+            Isa.Dispatch(ref action);
+        }
+
+        return new RangeResult(checked((int)queries.Rows), hits, metric.IsDistance());
+    }
+
+    /// <summary>
+    /// The k-nearest-neighbour graph of a set: for each row the <paramref name="k"/> closest others, closest first.
+    /// </summary>
+    /// <param name="data">n x d.</param>
+    /// <param name="k">Neighbours of each row, at least 1.</param>
+    /// <param name="metric">What closest means.</param>
+    /// <param name="ids">n x k, overwritten.</param>
+    /// <param name="scores">n x k, overwritten.</param>
+    /// <param name="pool">Threads to work on; the result does not depend on their number.</param>
+    /// <inheritdoc cref="TopK(MatrixView{float}, RowsView, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)" path="/remarks"/>
+    /// <inheritdoc cref="TopK(MatrixView{float}, RowsView, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)" path="/exception"/>
+    public static void NeighborGraph(
+        MatrixView<float> data, int k, SimilarityMetric metric, MatrixView<long> ids, MatrixView<float> scores, WorkerPool? pool = null) =>
+        TopK(data, data, k, metric, ids, scores, excludeSelf: true, pool);
 
     /// <summary>scores[i * n + j] = metric(query i, data row j) for rows of <paramref name="dimension"/> floats without gaps.</summary>
     /// <param name="queries">m * dimension floats.</param>
@@ -129,7 +218,7 @@ public static unsafe class Similarity
     /// <param name="scores">m * k scores, overwritten.</param>
     /// <param name="excludeSelf">Never return row i of <paramref name="data"/> for query i.</param>
     /// <param name="pool">Threads to work on; the result does not depend on their number.</param>
-    /// <inheritdoc cref="TopK(MatrixView{float}, MatrixView{float}, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)" path="/remarks"/>
+    /// <inheritdoc cref="TopK(MatrixView{float}, RowsView, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)" path="/remarks"/>
     /// <exception cref="ArgumentException">A length does not fit the others.</exception>
     /// <exception cref="ArgumentOutOfRangeException">
     /// <paramref name="dimension"/> or <paramref name="k"/> is below 1 or <paramref name="metric"/> is no defined metric.
@@ -152,10 +241,10 @@ public static unsafe class Similarity
         CheckLength(scores.Length, (long)m * k, nameof(scores));
         fixed (float* q = queries, x = data, s = scores)
         fixed (long* i = ids)
-            TopK(new(q, m, dimension), new(x, n, dimension), k, metric, new(i, m, k), new(s, m, k), excludeSelf, pool);
+            TopK(new(q, m, dimension), new MatrixView<float>(x, n, dimension), k, metric, new(i, m, k), new(s, m, k), excludeSelf, pool);
     }
 
-    private static void CheckInputs(MatrixView<float> queries, MatrixView<float> data, SimilarityMetric metric)
+    internal static void CheckInputs(MatrixView<float> queries, RowsView data, SimilarityMetric metric)
     {
         if (queries.Columns != data.Columns)
             throw new ArgumentException($"The data has {data.Columns} columns and the queries have {queries.Columns}.", nameof(data));
@@ -163,7 +252,19 @@ public static unsafe class Similarity
             throw new ArgumentOutOfRangeException(nameof(metric), metric, "Not a similarity metric.");
     }
 
-    private static void CheckShape(nint rows, nint columns, nint wantedRows, nint wantedColumns, string name)
+    internal static void CheckOptions(SearchOptions options, RowsView data)
+    {
+        if (!Enum.IsDefined(options.ZeroVectors))
+            throw new ArgumentOutOfRangeException(nameof(options), options.ZeroVectors, "Not a rule for zero vectors.");
+        if (options.Norms.IsEmpty)
+            return;
+        if (options.Norms.Length != data.Rows)
+            throw new ArgumentException($"There are {options.Norms.Length} norms and {data.Rows} rows.", nameof(options));
+        if (data.Type != ElementType.Float32)
+            throw new ArgumentException($"Norms are for rows of floats; these are {data.Type}.", nameof(options));
+    }
+
+    internal static void CheckShape(nint rows, nint columns, nint wantedRows, nint wantedColumns, string name)
     {
         if (rows != wantedRows || columns != wantedColumns)
             throw new ArgumentException($"The shape must be {wantedRows} x {wantedColumns} and is {rows} x {columns}.", name);

@@ -16,6 +16,9 @@ internal unsafe struct TopKHeap(float* scores, long* ids, nint capacity)
     /// <summary>Pairs kept.</summary>
     public nint Count { get; private set; }
 
+    /// <summary>Forgets all pairs.</summary>
+    public void Clear() => Count = 0;
+
     public readonly bool IsFull => Count == _capacity;
 
     /// <summary>The worst score kept; only where <see cref="Count"/> is above 0.</summary>

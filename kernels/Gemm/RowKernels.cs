@@ -69,75 +69,108 @@ internal static unsafe class RowKernels
     /// The sums of one row q with the four rows x, x + stride, ..., and with <typeparamref name="TNorms"/> the squared norms
     /// of those four, which costs no more while the rows come from memory.
     /// </summary>
+    /// <remarks>
+    /// Four rows far apart are four streams, which Zen 3 reads a quarter faster than one. A dimension that is no multiple of
+    /// the lanes is for floats only.
+    /// </remarks>
+    /// <param name="q">The row of floats.</param>
+    /// <param name="x">The first of four rows.</param>
+    /// <param name="stride">Bytes to the next of the four.</param>
+    /// <param name="dimension">Elements of a row.</param>
+    /// <param name="sums">Gets the sums, <paramref name="place"/> floats from one to the next.</param>
+    /// <param name="norms">Gets the squared norms, likewise.</param>
+    /// <param name="place">Distance of the four results.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Four<TWide, TSum, TNorms>(float* q, float* x, nint stride, nint dimension, float* sums, float* norms)
+    public static void Four<TWide, TElement, TSum, TNorms>(float* q, byte* x, nint stride, nint dimension, float* sums, float* norms, nint place)
         where TWide : unmanaged, IWide<TWide>
+        where TElement : struct, IRowElement
         where TSum : struct, IPairSum
         where TNorms : struct, IFlag
     {
+        const int Ahead = 1024; // bytes
         TWide s0 = TWide.Zero, s1 = TWide.Zero, s2 = TWide.Zero, s3 = TWide.Zero;
         TWide n0 = TWide.Zero, n1 = TWide.Zero, n2 = TWide.Zero, n3 = TWide.Zero;
-        float* x1 = x + stride;
-        float* x2 = x1 + stride;
-        float* x3 = x2 + stride;
+        byte* x1 = x + stride;
+        byte* x2 = x1 + stride;
+        byte* x3 = x2 + stride;
         nint i = 0;
         for (; i <= dimension - TWide.Lanes; i += TWide.Lanes)
         {
+            nint ahead = (i * TElement.Bytes) + Ahead;
+            Prefetch.ToL1(x + ahead);
+            Prefetch.ToL1(x1 + ahead);
+            Prefetch.ToL1(x2 + ahead);
+            Prefetch.ToL1(x3 + ahead);
             TWide wide = TWide.Load(q + i);
-            Step<TWide, TSum, TNorms>(wide, TWide.Load(x + i), ref s0, ref n0);
-            Step<TWide, TSum, TNorms>(wide, TWide.Load(x1 + i), ref s1, ref n1);
-            Step<TWide, TSum, TNorms>(wide, TWide.Load(x2 + i), ref s2, ref n2);
-            Step<TWide, TSum, TNorms>(wide, TWide.Load(x3 + i), ref s3, ref n3);
+            Step<TWide, TSum, TNorms>(wide, TElement.Load<TWide>(x, i), ref s0, ref n0);
+            Step<TWide, TSum, TNorms>(wide, TElement.Load<TWide>(x1, i), ref s1, ref n1);
+            Step<TWide, TSum, TNorms>(wide, TElement.Load<TWide>(x2, i), ref s2, ref n2);
+            Step<TWide, TSum, TNorms>(wide, TElement.Load<TWide>(x3, i), ref s3, ref n3);
         }
 
-        if (i < dimension)
+        if (TElement.Bytes == sizeof(float) && i < dimension)
         {
             int rest = (int)(dimension - i);
             TWide wide = TWide.LoadFirst(q + i, rest);
-            Step<TWide, TSum, TNorms>(wide, TWide.LoadFirst(x + i, rest), ref s0, ref n0);
-            Step<TWide, TSum, TNorms>(wide, TWide.LoadFirst(x1 + i, rest), ref s1, ref n1);
-            Step<TWide, TSum, TNorms>(wide, TWide.LoadFirst(x2 + i, rest), ref s2, ref n2);
-            Step<TWide, TSum, TNorms>(wide, TWide.LoadFirst(x3 + i, rest), ref s3, ref n3);
+            Step<TWide, TSum, TNorms>(wide, TWide.LoadFirst((float*)x + i, rest), ref s0, ref n0);
+            Step<TWide, TSum, TNorms>(wide, TWide.LoadFirst((float*)x1 + i, rest), ref s1, ref n1);
+            Step<TWide, TSum, TNorms>(wide, TWide.LoadFirst((float*)x2 + i, rest), ref s2, ref n2);
+            Step<TWide, TSum, TNorms>(wide, TWide.LoadFirst((float*)x3 + i, rest), ref s3, ref n3);
         }
 
-        TWide.Sum4(s0, s1, s2, s3).Store(sums);
+        Scatter(TWide.Sum4(s0, s1, s2, s3), sums, place);
         if (TNorms.Value)
-            TWide.Sum4(n0, n1, n2, n3).Store(norms);
+            Scatter(TWide.Sum4(n0, n1, n2, n3), norms, place);
     }
 
     /// <summary>The same with one row x.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static float One<TWide, TSum>(float* q, float* x, nint dimension)
+    public static float One<TWide, TElement, TSum>(float* q, byte* x, nint dimension)
         where TWide : unmanaged, IWide<TWide>
+        where TElement : struct, IRowElement
         where TSum : struct, IPairSum
     {
         TWide sum = TWide.Zero;
         nint i = 0;
         for (; i <= dimension - TWide.Lanes; i += TWide.Lanes)
-            sum = TSum.Add(TWide.Load(q + i), TWide.Load(x + i), sum);
-        if (i < dimension)
-            sum = TSum.Add(TWide.LoadFirst(q + i, (int)(dimension - i)), TWide.LoadFirst(x + i, (int)(dimension - i)), sum);
+            sum = TSum.Add(TWide.Load(q + i), TElement.Load<TWide>(x, i), sum);
+        if (TElement.Bytes == sizeof(float) && i < dimension)
+            sum = TSum.Add(TWide.LoadFirst(q + i, (int)(dimension - i)), TWide.LoadFirst((float*)x + i, (int)(dimension - i)), sum);
 
         // The sum that Four takes: a row's value must not depend on whether it came in a group.
         return TWide.Sum4(sum, TWide.Zero, TWide.Zero, TWide.Zero).ToScalar();
     }
 
-    /// <summary>The sums of q with <paramref name="count"/> rows.</summary>
+    /// <summary>The squared norm of a row.</summary>
+    public static float SquaredNorm<TWide>(float* x, nint dimension)
+        where TWide : unmanaged, IWide<TWide> => One<TWide, Float32Element, SquareSum>(x, (byte*)x, dimension);
+
+    /// <summary>The sums of q with <paramref name="count"/> rows, four streams of them side by side.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Many<TWide, TSum, TNorms>(float* q, float* x, nint stride, nint count, nint dimension, float* sums, float* norms)
+    public static void Many<TWide, TElement, TSum, TNorms>(float* q, byte* x, nint stride, nint count, nint dimension, float* sums, float* norms)
         where TWide : unmanaged, IWide<TWide>
+        where TElement : struct, IRowElement
         where TSum : struct, IPairSum
         where TNorms : struct, IFlag
     {
-        nint row = 0;
-        for (; row <= count - 4; row += 4)
-            Four<TWide, TSum, TNorms>(q, x + (row * stride), stride, dimension, sums + row, norms + row);
-        for (; row < count; row++)
+        nint quarter = count / 4;
+        for (nint row = 0; row < quarter; row++)
+            Four<TWide, TElement, TSum, TNorms>(q, x + (row * stride), quarter * stride, dimension, sums + row, norms + row, quarter);
+        for (nint row = 4 * quarter; row < count; row++)
         {
-            sums[row] = One<TWide, TSum>(q, x + (row * stride), dimension);
+            sums[row] = One<TWide, TElement, TSum>(q, x + (row * stride), dimension);
             if (TNorms.Value)
-                norms[row] = One<TWide, SquareSum>(q, x + (row * stride), dimension);
+                norms[row] = One<TWide, TElement, SquareSum>(q, x + (row * stride), dimension);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Scatter(Vector128<float> values, float* target, nint place)
+    {
+        target[0] = values[0];
+        target[place] = values[1];
+        target[2 * place] = values[2];
+        target[3 * place] = values[3];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
