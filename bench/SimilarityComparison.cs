@@ -1,179 +1,146 @@
 using System.Globalization;
-using System.Numerics;
 using EmbeddingKernels.Core;
 
 namespace EmbeddingKernels.Bench;
 
 /// <summary>
-/// The matrix product and the top-k search against OpenBLAS on the same memory, in turn, one thread each. The peer of the
-/// search is what libraries do with a BLAS: scores of a block of rows by one product, then a heap per query.
+/// The top-k search against the peers of this machine, in turn: large batches, batches of every size, single queries and
+/// low precision, and the memory that it takes.
 /// </summary>
-public static unsafe class SimilarityComparison
+public static class SimilarityComparison
 {
-    private const int SearchRows = 100_000;
-    private const int SearchDimension = 128;
+    private static readonly int[] ThreadCounts = Environment.ProcessorCount > 1 ? [1, 2] : [1];
 
-    /// <summary>Prints the comparison as Markdown; about a minute, some seconds if quick.</summary>
+    /// <summary>Prints the comparison as Markdown; some nine minutes, some seconds if quick.</summary>
     public static void Run(TextWriter output, bool quick)
     {
         ArgumentNullException.ThrowIfNull(output);
-        OpenBlas? blas = OpenBlas.TryLoad(out string peer);
-        blas?.SetThreads(1);
-        double peak = Limits.FmaPeak(quick: quick);
-        int rounds = quick ? 3 : 7;
-        output.WriteLine("### Matrix product and similarity search");
+        List<ISearchPeer> peers = [];
+        List<string> missing = [];
+        try
+        {
+            Add(Faiss.TryLoad(), Faiss.Missing);
+            PythonFaiss? python = PythonFaiss.TryStart(out string how);
+            Add(python, how);
+            USearch? usearch = USearch.TryLoad();
+            NumKong? numKong = NumKong.TryLoad();
+            if (usearch is null)
+                missing.Add(USearch.Missing);
+            if (numKong is null)
+                missing.Add(NumKong.Missing);
+
+            output.WriteLine("### Similarity search, exact");
+            output.WriteLine();
+            output.WriteLine($"Level {Isa.Level}. All in turn, round after round: medians of wall clock; ratios are how many times faster ours was in the same round (above 1: ours is faster). The limits are measured just before each table: the peak of multiply-adds in registers and the bandwidth of reading memory.");
+            if (missing.Count > 0)
+                output.WriteLine();
+            foreach (string line in missing)
+                output.WriteLine($"- {line}");
+
+            using (SearchProblem problem = quick ? new(20_000, 128, 200) : new(1_000_000, 128, 10_000))
+            {
+                foreach (ISearchPeer peer in peers)
+                    peer.Load(problem.Data, problem.Queries.Slice(0, Math.Min(2000, problem.Queries.Rows)));
+
+                // First, because what a search takes from the system it keeps for the next.
+                Memory(output, problem, peers, quick);
+                Batches(output, problem, peers, quick);
+                SimilarityCurve.Run(output, problem, peers, quick);
+                LowPrecisionSearch.Run(output, problem, peers, usearch, numKong, quick);
+            }
+
+            using (SearchProblem problem = quick ? new(4_000, 768, 100) : new(100_000, 768, 1000))
+            {
+                foreach (ISearchPeer peer in peers)
+                    peer.Load(problem.Data, problem.Queries);
+                Batches(output, problem, peers, quick);
+            }
+        }
+        finally
+        {
+            foreach (ISearchPeer peer in peers)
+                peer.Dispose();
+        }
+
+        void Add(ISearchPeer? peer, string how)
+        {
+            if (peer is not null)
+                peers.Add(peer);
+            else
+                missing.Add(how);
+        }
+    }
+
+    private static void Batches(TextWriter output, SearchProblem problem, List<ISearchPeer> peers, bool quick)
+    {
+        int queries = quick ? 100 : 1000;
+        foreach (int threads in ThreadCounts)
+        {
+            using WorkerPool pool = new(threads);
+            double peak = Limits.FmaPeak(pool, quick);
+            output.WriteLine();
+            Line(output, $"#### {queries:N0} queries on {problem.Data.Rows:N0} x {problem.Data.Columns}, {threads} thread{(threads > 1 ? "s" : "")}: queries/s; peak {peak:F1} GFLOP/s");
+            output.WriteLine();
+            output.WriteLine($"| metric, k | ours | of the peak | GFLOP per CPU s |{string.Concat(peers.Select(peer => $" {peer.Name} | ratio | by CPU time | same ids |"))}");
+            output.WriteLine($"|---|---|---|---|{string.Concat(peers.Select(_ => "---|---|---|---|"))}");
+            foreach (int k in (int[])[10, 100])
+            {
+                foreach (SimilarityMetric metric in (SimilarityMetric[])[SimilarityMetric.Dot, SimilarityMetric.SquaredEuclidean])
+                {
+                    peers.ForEach(peer => peer.SetThreads(threads));
+                    Duel duel = new(
+                        quick ? new(Budget: 0.5, Rounds: 2, Fewest: 1) : new(Budget: 15, Rounds: 5, Fewest: 2, Warm: false),
+                        [problem.Ours(metric, queries, k, pool), .. peers.Select(peer => peer.Contestant(metric, queries, k))]);
+                    string cells = "";
+                    for (int i = 0; i < peers.Count; i++)
+                        cells += string.Create(CultureInfo.InvariantCulture, $" {queries / duel.Wall(i + 1):F0} | {duel.Ratio(i + 1):F2} | {duel.CpuRatio(i + 1):F2} | {problem.SameIds(peers[i].Ids, k)} |");
+                    double work = problem.Work(queries);
+                    Line(output, $"| {metric}, {k} | {queries / duel.Wall():F0} | {100 * work / duel.Wall() / peak:F0}% | {work / duel.Cpu():F1} |{cells}");
+                }
+            }
+        }
+    }
+
+    private static void Memory(TextWriter output, SearchProblem problem, List<ISearchPeer> peers, bool quick)
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+
         output.WriteLine();
-        Line(output, $"One thread, level {Isa.Level}. Measured peak of multiply-adds in registers: {peak:F1} GFLOP/s. Peer: {peer}. Ours and the peer in turn, {rounds} rounds: medians of wall clock, totals of CPU time, and the median of the rounds' ratios (above 1: ours is faster).");
+        Line(output, $"#### Memory beyond rows, queries and results: {problem.Data.Rows:N0} x {problem.Data.Columns}, one search after the other, the largest so far");
         output.WriteLine();
-        Products(output, blas, peak, rounds, quick ? [256, 512, 1024] : [256, 512, 1024, 2048]);
-        output.WriteLine();
-        Searches(output, blas, peak, rounds, quick);
-    }
-
-    private static void Products(TextWriter output, OpenBlas? blas, double peak, int rounds, int[] sizes)
-    {
-        output.WriteLine("| C = A B, n x n | ours, GFLOP/s | of the peak | peer, GFLOP/s | ratio | ours, GFLOP/CPU s | peer, GFLOP/CPU s |");
-        output.WriteLine("|---|---|---|---|---|---|---|");
-        foreach (int n in sizes)
+        output.WriteLine("| search | threads | MiB |");
+        output.WriteLine("|---|---|---|");
+        int queries = quick ? 100 : 1000;
+        long before = Status("VmRSS");
+        foreach ((int threads, int k) in ((int, int)[])[(1, 10), (ThreadCounts[^1], 10), (ThreadCounts[^1], 100)])
         {
-            nint length = (nint)n * n;
-            using AlignedBuffer<float> a = new(length), b = new(length), ours = new(length), theirs = new(length);
-            Fill(a, 1);
-            Fill(b, 2);
-            MatrixView<float> viewA = new(a.Pointer, n, n), viewB = new(b.Pointer, n, n), c = new(ours.Pointer, n, n), d = new(theirs.Pointer, n, n);
-            double work = 2e-9 * n * n * n;
-            Duel duel = new(rounds, Math.Max(1, (int)(5 / work)), () => Gemm.Multiply(viewA, viewB, c), blas is null ? null : () => blas.Multiply(viewA, viewB, false, d));
-            Line(output, $"| {n} | {work / duel.Ours:F1} | {100 * work / duel.Ours / peak:F0}% | {work / duel.Peer:F1} | {duel.Ratio:F2} | {work / duel.OurCpu:F1} | {work / duel.PeerCpu:F1} |");
+            using WorkerPool pool = new(threads);
+            File.WriteAllText("/proc/self/clear_refs", "5"); // forgets the largest size so far
+            problem.Ours(SimilarityMetric.SquaredEuclidean, queries, k, pool).Run(1);
+            Line(output, $"| ours, {queries:N0} queries, k = {k} | {threads} | {(Status("VmHWM") - before) / 1024.0:F1} |");
+        }
+
+        // Another process cannot be measured from here.
+        foreach (Faiss peer in peers.OfType<Faiss>())
+        {
+            peer.SetThreads(ThreadCounts[^1]);
+            Contestant search = peer.Contestant(SimilarityMetric.SquaredEuclidean, queries, 100);
+            before = Status("VmRSS");
+            File.WriteAllText("/proc/self/clear_refs", "5");
+            search.Run(1);
+            Line(output, $"| {peer.Name}, {queries:N0} queries, k = 100 | {ThreadCounts[^1]} | {(Status("VmHWM") - before) / 1024.0:F1} |");
         }
     }
 
-    private static void Searches(TextWriter output, OpenBlas? blas, double peak, int rounds, bool quick)
+    /// <summary>A line of /proc/self/status in KiB.</summary>
+    private static long Status(string name) => long.Parse(
+        File.ReadLines("/proc/self/status").First(line => line.StartsWith(name + ":", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2],
+        CultureInfo.InvariantCulture);
+
+    private static void Line(TextWriter output, FormattableString line)
     {
-        output.WriteLine($"| top-k of {SearchRows:N0} x {SearchDimension} | ours, queries/s | GFLOP/s of the peak | peer, queries/s | ratio | ours, queries/CPU s | peer, queries/CPU s | same ids |");
-        output.WriteLine("|---|---|---|---|---|---|---|---|");
-        using AlignedBuffer<float> data = new((nint)SearchRows * SearchDimension);
-        Fill(data, 3);
-        (int Queries, int K)[] cases = quick ? [(1, 10), (1000, 10)] : [(1, 10), (10, 10), (100, 10), (1000, 10), (1000, 100)];
-        foreach ((int queries, int k) in cases)
-        {
-            foreach (SimilarityMetric metric in new[] { SimilarityMetric.Dot, SimilarityMetric.SquaredEuclidean })
-            {
-                using Problem problem = new(data, queries, k, metric, blas);
-                Duel duel = new(rounds, Math.Max(1, (quick ? 100 : 400) / queries), problem.Ours, blas is null ? null : problem.Peers);
-                double work = 2e-9 * SearchRows * SearchDimension * queries;
-                Line(output, $"| {metric}, {queries} queries, k = {k} | {queries / duel.Ours:F0} | {100 * work / duel.Ours / peak:F0}% | {queries / duel.Peer:F0} | {duel.Ratio:F2} | {queries / duel.OurCpu:F0} | {queries / duel.PeerCpu:F0} | {problem.SameIds} |");
-            }
-        }
-    }
-
-    private static void Fill(AlignedBuffer<float> buffer, int seed)
-    {
-        Random random = new(seed);
-        for (nint i = 0; i < buffer.Length; i++)
-            buffer[i] = random.NextSingle() + random.NextSingle() + random.NextSingle() - 1.5f;
-    }
-
-    private static void Line(TextWriter output, FormattableString line) => output.WriteLine(line.ToString(CultureInfo.InvariantCulture));
-
-    /// <summary>One search, by us and by the peer.</summary>
-    private sealed class Problem : IDisposable
-    {
-        private const int BlockRows = 1024;
-
-        private readonly OpenBlas? _blas;
-        private readonly SimilarityMetric _metric;
-        private readonly int _k;
-        private readonly MatrixView<float> _data;
-        private readonly MatrixView<float> _queries;
-        private readonly AlignedBuffer<float> _queryMemory;
-        private readonly AlignedBuffer<float> _norms;
-        private readonly AlignedBuffer<float> _block;
-        private readonly AlignedBuffer<long> _ids;
-        private readonly AlignedBuffer<float> _scores;
-        private readonly AlignedBuffer<long> _peerIds;
-        private readonly AlignedBuffer<float> _peerScores;
-        private readonly TopKHeap[] _heaps;
-
-        public Problem(AlignedBuffer<float> data, int queries, int k, SimilarityMetric metric, OpenBlas? blas)
-        {
-            _blas = blas;
-            _metric = metric;
-            _k = k;
-            _queryMemory = new((nint)queries * SearchDimension);
-            Fill(_queryMemory, 4);
-            _data = new(data.Pointer, SearchRows, SearchDimension);
-            _queries = new(_queryMemory.Pointer, queries, SearchDimension);
-            _norms = new(SearchRows);
-            _block = new((nint)queries * BlockRows);
-            _ids = new((nint)queries * k);
-            _scores = new((nint)queries * k);
-            _peerIds = new((nint)queries * k);
-            _peerScores = new((nint)queries * k);
-            _heaps = new TopKHeap[queries];
-
-            // The peer is given the norms of the data for nothing, as an index would keep them.
-            for (nint j = 0; j < SearchRows; j++)
-                _norms[j] = metric == SimilarityMetric.Dot ? 0f : RowKernels.One<Wide128, SquareSum>(_data.Row(j), _data.Row(j), SearchDimension) / 2;
-        }
-
-        public void Ours() => Similarity.TopK(_queries, _data, _k, _metric, new(_ids.Pointer, _queries.Rows, _k), new(_scores.Pointer, _queries.Rows, _k));
-
-        public void Peers()
-        {
-            for (int i = 0; i < _heaps.Length; i++)
-                _heaps[i] = new(_peerScores.Pointer + (i * _k), _peerIds.Pointer + (i * _k), _k);
-            for (nint start = 0; start < SearchRows; start += BlockRows)
-            {
-                nint count = Math.Min(BlockRows, SearchRows - start);
-                MatrixView<float> scores = new(_block.Pointer, _queries.Rows, count, BlockRows);
-                _blas!.Multiply(_queries, _data.Slice(start, count), true, scores);
-                for (int i = 0; i < _heaps.Length; i++)
-                    Collect(ref _heaps[i], scores.Row(i), _norms.Pointer + start, (int)count, start);
-            }
-
-            for (int i = 0; i < _heaps.Length; i++)
-                _heaps[i].SortBestFirst();
-        }
-
-        /// <summary>How many of our ids the peer also found; single precision may swap near-equal ones.</summary>
-        public string SameIds
-        {
-            get
-            {
-                if (_blas is null)
-                    return "";
-                int same = 0;
-                for (nint i = 0; i < _queries.Rows; i++)
-                    same += new Span<long>(_ids.Pointer + (i * _k), _k).ToArray().Intersect(new Span<long>(_peerIds.Pointer + (i * _k), _k).ToArray()).Count();
-                return string.Create(CultureInfo.InvariantCulture, $"{100.0 * same / (_queries.Rows * _k):F2}%");
-            }
-        }
-
-        public void Dispose()
-        {
-            _queryMemory.Dispose();
-            _norms.Dispose();
-            _block.Dispose();
-            _ids.Dispose();
-            _scores.Dispose();
-            _peerIds.Dispose();
-            _peerScores.Dispose();
-        }
-
-        private static void Collect(ref TopKHeap heap, float* scores, float* halfNorms, int count, nint start)
-        {
-            int i = 0;
-            for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
-            {
-                Vector<float> closeness = Vector.Load(scores + i) - Vector.Load(halfNorms + i);
-                if (heap.IsFull && !Vector.GreaterThanAny(closeness, new Vector<float>(heap.Worst)))
-                    continue;
-                for (int lane = 0; lane < Vector<float>.Count; lane++)
-                    heap.Push(closeness[lane], start + i + lane);
-            }
-
-            for (; i < count; i++)
-                heap.Push(scores[i] - halfNorms[i], start + i);
-        }
+        output.WriteLine(line.ToString(CultureInfo.InvariantCulture));
+        output.Flush();
     }
 }

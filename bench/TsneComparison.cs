@@ -104,9 +104,9 @@ public static unsafe class TsneComparison
     private static double? ScikitLearn(
         FloatMatrix data, FloatMatrix start, TsneAffinities judge, int iterations, int threads, TextWriter output, ref string? why)
     {
-        if (Python(["-c", "import sklearn"], out string error) is null)
+        if (Python.Find("sklearn", out string reason) is not { } python)
         {
-            why = $"`python3 -c \"import sklearn\"` fails here ({LastLine(error)}).";
+            why = $"no Python here can import sklearn ({reason}).";
             return null;
         }
 
@@ -116,7 +116,7 @@ public static unsafe class TsneComparison
             string x = Path.Combine(folder.FullName, "x.npy"), y = Path.Combine(folder.FullName, "y.npy"), map = Path.Combine(folder.FullName, "map.npy");
             Npy.Write(x, data);
             Npy.Write(y, start);
-            string? answer = Python(["-c", Peer, x, y, Text(iterations), Text(threads), map], out error);
+            string? answer = Python.Run(python, ["-c", Peer, x, y, Text(iterations), Text(threads), map], out string error);
             if (answer is null)
             {
                 why = $"it failed: {LastLine(error)}";
@@ -182,26 +182,6 @@ public static unsafe class TsneComparison
     {
         using Process process = Process.GetCurrentProcess();
         return process.TotalProcessorTime;
-    }
-
-    /// <summary>What python3 writes, or null where there is none or it fails.</summary>
-    private static string? Python(string[] arguments, out string error)
-    {
-        try
-        {
-            ProcessStartInfo info = new("python3", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-            using Process process = Process.Start(info)!;
-            Task<string> errors = process.StandardError.ReadToEndAsync();
-            string text = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            error = errors.GetAwaiter().GetResult();
-            return process.ExitCode == 0 ? text.Trim() : null;
-        }
-        catch (System.ComponentModel.Win32Exception exception)
-        {
-            error = exception.Message;
-            return null;
-        }
     }
 
     private static string LastLine(string text) => text.Trim().Split('\n')[^1].Trim();
