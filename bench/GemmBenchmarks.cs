@@ -3,7 +3,7 @@ using EmbeddingKernels.Core;
 
 namespace EmbeddingKernels.Bench;
 
-/// <summary>The matrix product alone, one thread. <see cref="SimilarityComparison"/> sets it beside OpenBLAS.</summary>
+/// <summary>The matrix product alone, one thread. <see cref="GemmComparison"/> sets it beside other libraries.</summary>
 [ShortRunJob]
 public unsafe class GemmBenchmarks : IDisposable
 {

@@ -29,26 +29,32 @@ internal static unsafe class LowPrecisionSearch
 
     private static void One(TextWriter output, SearchProblem problem, StoredRows[] stored, ISearchPeer? peer, USearch? usearch, bool quick)
     {
+        using TensorsSearch tensors = new();
+        tensors.Load(problem.Data, problem.Queries.Slice(0, 1));
         foreach (int threads in Environment.ProcessorCount > 1 ? (int[])[1, 2] : [1])
         {
             using WorkerPool pool = new(threads);
             double bandwidth = Limits.ReadBandwidth(pool, quick);
             peer?.SetThreads(threads);
-            USearch? second = threads == 1 ? usearch : null;
+            string?[] names = [usearch?.Name, tensors.Name, peer?.Name];
+            bool[] there = [threads == 1 && usearch is not null, threads == 1, peer is not null];
+            int[] shown = [.. Enumerable.Range(0, 3).Where(i => there[i])];
             output.WriteLine();
             Line(output, $"#### One query, {problem.Data.Rows:N0} x {problem.Data.Columns}, dot product, k = {K}, {threads} thread{(threads > 1 ? "s" : "")}: ms; read bandwidth {bandwidth:F1} GB/s");
             output.WriteLine();
-            output.WriteLine($"| rows | ours | GB/s | of the bandwidth |{(second is null ? "" : $" {second.Name} | ratio |")}{(peer is null ? "" : $" {peer.Name} | ratio |")}");
-            output.WriteLine($"|---|---|---|---|{(second is null ? "" : "---|---|")}{(peer is null ? "" : "---|---|")}");
+            output.WriteLine($"| rows | ours | GB/s | of the bandwidth |{string.Concat(shown.Select(i => $" {names[i]} | ratio |"))}");
+            output.WriteLine($"|---|---|---|---|{string.Concat(shown.Select(_ => "---|---|"))}");
             foreach (StoredRows rows in stored)
             {
+                bool floats = rows.Data.Type == ElementType.Float32;
                 Duel duel = new(
                     quick ? new(Budget: 0.3, Rounds: 3) : new(Budget: 3, Rounds: 15, Turn: 0.1),
                     rows.Ours(1, pool),
-                    second?.Contestant(rows.Queries.Slice(0, 1), rows.Data, K),
-                    rows.Data.Type == ElementType.Float32 ? peer?.Contestant(SimilarityMetric.Dot, 1, K) : null);
+                    there[0] ? usearch!.Contestant(rows.Queries.Slice(0, 1), rows.Data, K) : null,
+                    there[1] && floats ? tensors.Contestant(SimilarityMetric.Dot, 1, K) : null,
+                    there[2] && floats ? peer!.Contestant(SimilarityMetric.Dot, 1, K) : null);
                 double gigabytes = 1e-9 * rows.Data.Rows * rows.Data.StrideBytes;
-                Line(output, $"| {rows.Data.Type} | {duel.Wall() * 1e3:F2} | {gigabytes / duel.Wall():F1} | {100 * gigabytes / duel.Wall() / bandwidth:F0}% |{(second is null ? "" : Cells(duel, 1, 1e3))}{(peer is null ? "" : Cells(duel, 2, 1e3))}");
+                Line(output, $"| {rows.Data.Type} | {duel.Wall() * 1e3:F2} | {gigabytes / duel.Wall():F1} | {100 * gigabytes / duel.Wall() / bandwidth:F0}% |{string.Concat(shown.Select(i => Cells(duel, i + 1, 1e3)))}");
             }
         }
     }

@@ -5,7 +5,7 @@ namespace EmbeddingKernels.Bench;
 
 /// <summary>
 /// Similarity search alone, one thread, 20,000 rows of 128: one query, a small batch, a large one.
-/// <see cref="SimilarityComparison"/> sets it beside OpenBLAS.
+/// <see cref="SimilarityComparison"/> sets it beside other libraries.
 /// </summary>
 [ShortRunJob]
 public unsafe class SimilarityBenchmarks : IDisposable

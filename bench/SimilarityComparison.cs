@@ -22,6 +22,8 @@ public static class SimilarityComparison
             Add(Faiss.TryLoad(), Faiss.Missing);
             PythonFaiss? python = PythonFaiss.TryStart(out string how);
             Add(python, how);
+            if (peers.Count == 0)
+                Add(OpenBlas.TryLoad() is { } blas ? new OpenBlasSearch(blas) : null, OpenBlas.Missing);
             USearch? usearch = USearch.TryLoad();
             NumKong? numKong = NumKong.TryLoad();
             if (usearch is null)

@@ -27,7 +27,8 @@ internal abstract unsafe class Cblas(nint library) : IProductPeer
     public Contestant Contestant(MatrixView<float> a, bool transposeA, MatrixView<float> b, bool transposeB, MatrixView<float> c) =>
         new(Name, () => Multiply(a, transposeA, b, transposeB, c));
 
-    private void Multiply(MatrixView<float> a, bool transposeA, MatrixView<float> b, bool transposeB, MatrixView<float> c)
+    /// <summary>C = op(A) * op(B).</summary>
+    public void Multiply(MatrixView<float> a, bool transposeA, MatrixView<float> b, bool transposeB, MatrixView<float> c)
     {
         // A product with one row is what BLAS has a function of its own for.
         if (c.Rows == 1 && !transposeA)
