@@ -7,7 +7,7 @@ namespace EmbeddingKernels.Bench;
 internal static class SimilarityCurve
 {
     private const int K = 10;
-    private const double LongestPeer = 6; // seconds of one call that are worth waiting for
+    private const double LongestPeer = 8; // seconds of one call that are worth waiting for
 
     private static readonly int[] Counts = [1, 2, 3, 4, 8, 12, 16, 17, 24, 32, 48, 64, 100, 128, 256, 512, 1000, 2000, 10_000];
 
@@ -41,7 +41,7 @@ internal static class SimilarityCurve
             // be fast again after it was slow.
             bool turns = count * problem.Data.Columns >= 128_000 && previous * problem.Data.Columns < 128_000;
             bool[] worth = [.. secondsPerQuery.Select(seconds => count <= 2000 && (turns || count * seconds < LongestPeer))];
-            DuelPlan plan = quick ? new(Budget: 0.3, Rounds: 3, Fewest: 1) : new(Budget: 2.5, Rounds: 7, Fewest: count < 256 ? 3 : 1, Warm: count < 128);
+            DuelPlan plan = quick ? new(Budget: 0.3, Rounds: 3, Fewest: 1) : new(Budget: 2.5, Rounds: 7, Fewest: count < 32 ? 3 : 1, Warm: count < 32);
             peers.ForEach(peer => peer.SetThreads(1));
             Duel duel = new(
                 plan,
