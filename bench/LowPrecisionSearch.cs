@@ -64,15 +64,15 @@ internal static unsafe class LowPrecisionSearch
         output.WriteLine();
         Line(output, $"#### {queries} queries, the same rows, 1 thread: ms");
         output.WriteLine();
-        output.WriteLine($"| rows | ours | Gop/s |{(usearch is null ? "" : $" {usearch.Name} | ratio |")}");
-        output.WriteLine($"|---|---|---|{(usearch is null ? "" : "---|---|")}");
+        output.WriteLine($"| rows | ours | Gop/s |{(usearch is null ? "" : $" {usearch.Name} | ratio | same ids |")}");
+        output.WriteLine($"|---|---|---|{(usearch is null ? "" : "---|---|---|")}");
         foreach (StoredRows rows in stored)
         {
             Duel duel = new(
                 quick ? new(Budget: 0.3, Rounds: 2) : new(Budget: 6, Rounds: 5, Fewest: 2),
                 rows.Ours(queries, WorkerPool.Serial),
                 usearch?.Contestant(rows.Queries.Slice(0, queries), rows.Data, K));
-            Line(output, $"| {rows.Data.Type} | {duel.Wall() * 1e3:F0} | {rows.Work(queries) / duel.Wall():F1} |{(usearch is null ? "" : Cells(duel, 1, 1e3))}");
+            Line(output, $"| {rows.Data.Type} | {duel.Wall() * 1e3:F0} | {rows.Work(queries) / duel.Wall():F1} |{(usearch is null ? "" : $"{Cells(duel, 1, 1e3)} {rows.SameIds(usearch.Ids)} |")}");
         }
     }
 
@@ -148,6 +148,9 @@ internal static unsafe class LowPrecisionSearch
             MatrixView<float> data = new((float*)Data.Data, Data.Rows, Data.Columns);
             return new("ours", () => Similarity.TopK(wanted, data, K, SimilarityMetric.Dot, ids, scores, excludeSelf: false, pool));
         }
+
+        /// <summary>How many of our latest ids the peer found too.</summary>
+        public string SameIds(long[] peers) => SearchProblem.SameIds(_ids, peers, K);
 
         public void Dispose()
         {

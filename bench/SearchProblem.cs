@@ -41,12 +41,15 @@ internal sealed unsafe class SearchProblem : IDisposable
     public Contestant Ours(SimilarityMetric metric, int count, int k, WorkerPool pool) => new("ours", () =>
         Similarity.TopK(Queries.Slice(0, count), Data, k, metric, new(_ids.Pointer, count, k), new(_scores.Pointer, count, k), excludeSelf: false, pool));
 
-    /// <summary>How many of the ids of our latest search the peer found too; single precision may swap near-equal rows.</summary>
-    public string SameIds(long[] peers, int k)
+    /// <summary>How many of the ids of our latest search the peer found too.</summary>
+    public string SameIds(long[] peers, int k) => SameIds(_ids, peers, k);
+
+    /// <summary>How many of our ids the peer found too; single precision may swap near-equal rows.</summary>
+    public static string SameIds(AlignedBuffer<long> ours, long[] peers, int k)
     {
         int same = 0;
         for (int i = 0; i < peers.Length; i += k)
-            same += _ids.AsSpan(i, k).ToArray().Intersect(peers[i..(i + k)]).Count();
+            same += ours.AsSpan(i, k).ToArray().Intersect(peers[i..(i + k)]).Count();
         return string.Create(CultureInfo.InvariantCulture, $"{100.0 * same / peers.Length:F2}%");
     }
 

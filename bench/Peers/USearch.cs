@@ -25,6 +25,9 @@ internal sealed unsafe class USearch
 
     public string Name { get; }
 
+    /// <summary>The ids that the latest search found, a row for each query.</summary>
+    public long[] Ids { get; private set; } = [];
+
     /// <summary>The library that USEARCH_C names, or that the system finds; null where there is none.</summary>
     public static USearch? TryLoad() =>
         PeerLibrary.Find("USEARCH_C", ["libusearch_c.so", "libusearch_c.dylib"], "usearch_exact_search") is not 0 and nint library ? new(library) : null;
@@ -32,7 +35,7 @@ internal sealed unsafe class USearch
     /// <summary>The k rows with the largest dot products; both sides of one type.</summary>
     public Contestant Contestant(RowsView queries, RowsView data, int k)
     {
-        ulong[] keys = new ulong[queries.Rows * k];
+        long[] keys = new long[queries.Rows * k];
         float[] distances = new float[queries.Rows * k];
         int type = data.Type switch
         {
@@ -45,13 +48,14 @@ internal sealed unsafe class USearch
         return new(Name, () =>
         {
             nint error = 0;
-            fixed (ulong* i = keys)
+            fixed (long* i = keys)
             fixed (float* d = distances)
                 _search(
                     data.Data, data.Rows, data.StrideBytes, queries.Data, queries.Rows, queries.StrideBytes, type, data.Columns,
-                    InnerProduct, k, 1, i, k * sizeof(ulong), d, k * sizeof(float), &error);
+                    InnerProduct, k, 1, (ulong*)i, k * sizeof(ulong), d, k * sizeof(float), &error);
             if (error != 0)
                 throw new InvalidOperationException($"{Name}: {Marshal.PtrToStringUTF8(error)}");
+            Ids = keys;
         });
     }
 }
