@@ -54,6 +54,30 @@ public sealed unsafe class MappedFile : IDisposable
         return new MatrixView<T>((T*)(_pointer + offset), rows, columns);
     }
 
+    /// <summary>Read-only rows in the file. Writing through the view faults.</summary>
+    /// <param name="offset">Bytes before the first element.</param>
+    /// <param name="type">How elements are stored, in the machine's byte order.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="columns">Number of columns.</param>
+    /// <param name="strideBytes">Bytes from row to row, at least those of the columns; the last row may end without its gap.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The rows do not lie inside the file, or a size is no size.</exception>
+    /// <exception cref="ObjectDisposedException">The file was unmapped.</exception>
+    public RowsView Rows(nint offset, ElementType type, nint rows, nint columns, nint strideBytes)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (offset < 0 || offset > Length)
+            throw new ArgumentOutOfRangeException(nameof(offset), offset, $"The file has {Length} bytes.");
+        RowsView view = new(_pointer + offset, type, rows, columns, strideBytes);
+        nint rowBytes = columns * RowsView.SizeOf(type);
+        if (rows > 0 && (rowBytes > Length - offset || (strideBytes > 0 && rows - 1 > (Length - offset - rowBytes) / strideBytes)))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(rows), rows, $"{rows} rows of {rowBytes} bytes, {strideBytes} apart, do not fit into {Length - offset} bytes.");
+        }
+
+        return view;
+    }
+
     /// <summary>Unmaps the file; views into it must not be used any more.</summary>
     public void Dispose()
     {

@@ -26,6 +26,28 @@ public sealed unsafe class MappedFileTests
     }
 
     [Test]
+    public void RowsMayHaveGapsBetweenThem()
+    {
+        File.WriteAllBytes(_path, [.. Enumerable.Range(0, 23).Select(i => (byte)i)]);
+        using MappedFile file = new(_path);
+        RowsView rows = file.Rows(4, ElementType.UInt8, 3, 5, 7);
+        Assert.That((rows.Rows, rows.Columns, rows.StrideBytes, rows.Type), Is.EqualTo(((nint)3, (nint)5, (nint)7, ElementType.UInt8)));
+        Assert.That(new[] { rows.Row(0)[0], rows.Row(1)[1], rows.Row(2)[4] }, Is.EqualTo(new byte[] { 4, 12, 22 }));
+        Assert.That(file.Rows(23, ElementType.Float32, 0, 100, 404).Rows, Is.Zero);
+        Assert.That(Refused(5, 3, 5, 7), Is.EqualTo("rows"), "one byte too many");
+        Assert.That(Refused(4, 4, 5, 7), Is.EqualTo("rows"));
+        Assert.That(Refused(4, 1, 20, 20), Is.EqualTo("rows"));
+        Assert.That(Refused(24, 0, 1, 1), Is.EqualTo("offset"));
+        Assert.That(Refused(-1, 0, 1, 1), Is.EqualTo("offset"));
+        Assert.That(Refused(0, nint.MaxValue / 8, 1, 8), Is.EqualTo("rows"));
+        Assert.That(Refused(0, 2, 5, 4), Is.EqualTo("strideBytes"));
+        Assert.That(Refused(0, -1, 5, 5), Is.EqualTo("rows"));
+
+        string? Refused(nint offset, nint rows, nint columns, nint stride) =>
+            Assert.Throws<ArgumentOutOfRangeException>(() => file.Rows(offset, ElementType.UInt8, rows, columns, stride))!.ParamName;
+    }
+
+    [Test]
     public void AnEmptyFileHoldsEmptyMatricesOnly()
     {
         File.WriteAllBytes(_path, []);
