@@ -53,20 +53,14 @@ public static unsafe class Npy
     /// The file is damaged, holds floating-point numbers, has a number above 2^63 - 1, or more numbers than an array holds.
     /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static long[] ReadInt64(string path)
-    {
-        using FormatReader reader = new(path);
-        long[] values = ReadArray<long>(reader);
-        reader.ExpectEnd("the array");
-        return values;
-    }
+    public static long[] ReadInt64(string path) => ReadInt64(path, out _);
 
     /// <inheritdoc cref="ReadInt64(string)"/>
     /// <param name="stream">Is left open, standing behind the array.</param>
     public static long[] ReadInt64(Stream stream)
     {
         using FormatReader reader = new(stream);
-        return ReadArray<long>(reader);
+        return ReadArray<long>(reader, out _);
     }
 
     /// <summary>Reads an array of numbers as doubles, row after row.</summary>
@@ -75,7 +69,7 @@ public static unsafe class Npy
     public static double[] ReadDouble(string path)
     {
         using FormatReader reader = new(path);
-        double[] values = ReadArray<double>(reader);
+        double[] values = ReadArray<double>(reader, out _);
         reader.ExpectEnd("the array");
         return values;
     }
@@ -85,41 +79,40 @@ public static unsafe class Npy
     public static double[] ReadDouble(Stream stream)
     {
         using FormatReader reader = new(stream);
-        return ReadArray<double>(reader);
+        return ReadArray<double>(reader, out _);
+    }
+
+    /// <summary>Reads an array of integers or truth values, row after row.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="columns">Numbers per row: the product of all axes but the first.</param>
+    /// <inheritdoc cref="ReadInt64(string)"/>
+    public static long[] ReadInt64(string path, out int columns)
+    {
+        using FormatReader reader = new(path);
+        long[] values = ReadArray<long>(reader, out nint wide);
+        reader.ExpectEnd("the array");
+        columns = (int)Math.Min(wide, int.MaxValue); // more only where there are no rows
+        return values;
     }
 
     /// <summary>
-    /// Maps an array of float32 in row order into memory: nothing is read until it is touched, so the file may be larger
-    /// than memory.
+    /// Maps an array in row order into memory: nothing is read until it is touched, so the file may be larger than memory.
+    /// Elements may be f4, f2, i1 or u1 (float32, float16, signed and unsigned bytes); they stay as they are.
     /// </summary>
-    /// <exception cref="DataFormatException">The file is damaged, packed, or not float32 in this machine's byte order and row order.</exception>
+    /// <exception cref="DataFormatException">The file is damaged, packed, or not of those types in this machine's byte order and row order.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static MappedMatrix Map(string path)
+    public static MappedRows Map(string path)
     {
-        long offset;
-        NpyHeader header;
-        using (FormatReader reader = new(path))
-        {
-            header = NpyHeader.Read(reader);
-            offset = reader.Position;
-            if (AtomicFile.IsGzip(path))
-                reader.Throw("a packed file cannot be mapped; unpack it, or read it with ReadMatrix");
-            if (header.Kind != NpyKind.Float || header.ItemBytes != sizeof(float) || !header.NativeOrder || NeedsTranspose(reader, header))
-                reader.Throw($"only float32 in row order can be mapped, and this is {header.Description}; read it with ReadMatrix");
-            if (offset % sizeof(float) != 0)
-                reader.Throw("the data does not begin at a multiple of 4 bytes, so it cannot be mapped; read it with ReadMatrix");
-        }
-
-        MappedFile file = new(path);
-        try
-        {
-            return new MappedMatrix(file, file.Matrix<float>((nint)offset, header.Rows, header.Columns));
-        }
-        catch (ArgumentOutOfRangeException exception)
-        {
-            file.Dispose();
-            throw new DataFormatException(path, offset, null, "the file shrank while it was opened", exception);
-        }
+        using FormatReader reader = new(path);
+        NpyHeader header = NpyHeader.Read(reader);
+        long offset = reader.Position;
+        if (AtomicFile.IsGzip(path))
+            reader.Throw("a packed file cannot be mapped; unpack it, or read it with ReadMatrix");
+        if (!header.NativeOrder || NeedsTranspose(reader, header) || Stored(header) is not ElementType type)
+            throw reader.Fail($"only f4, f2, i1 and u1 in row order can be mapped, and this is {header.Description}{(header.FortranOrder ? " in column order" : "")}; read it with ReadMatrix");
+        if (offset % header.ItemBytes != 0)
+            reader.Throw($"the data does not begin at a multiple of {header.ItemBytes} bytes, so it cannot be mapped; read it with ReadMatrix");
+        return MappedRows.Open(path, (nint)offset, type, header.Rows, header.Columns, header.Columns * header.ItemBytes);
     }
 
     /// <summary>Writes a matrix of float32 as an array of two axes.</summary>
@@ -167,10 +160,11 @@ public static unsafe class Npy
         return matrix;
     }
 
-    private static T[] ReadArray<T>(FormatReader reader)
+    private static T[] ReadArray<T>(FormatReader reader, out nint columns)
         where T : unmanaged, INumberBase<T>
     {
         NpyHeader header = NpyHeader.Read(reader);
+        columns = header.Columns;
         if (typeof(T) == typeof(long) && header.Kind == NpyKind.Float)
             reader.Throw($"the elements are {header.Description}, not integers");
         bool transpose = NeedsTranspose(reader, header);
@@ -189,6 +183,15 @@ public static unsafe class Npy
 
         return values;
     }
+
+    private static ElementType? Stored(NpyHeader header) => (header.Kind, header.ItemBytes) switch
+    {
+        (NpyKind.Float, 4) => ElementType.Float32,
+        (NpyKind.Float, 2) => ElementType.Float16,
+        (NpyKind.Signed, 1) => ElementType.Int8,
+        (NpyKind.Unsigned, 1) => ElementType.UInt8,
+        _ => null,
+    };
 
     private static bool NeedsTranspose(FormatReader reader, NpyHeader header)
     {

@@ -231,9 +231,14 @@ public sealed class NpyTests
         using TemporaryFolder folder = new();
         using FloatMatrix matrix = FloatMatrix.FromArray(new float[,] { { 1, 2 }, { 3, 4 } });
         Npy.Write(folder["a.npy"], matrix);
-        using (MappedMatrix mapped = Npy.Map(folder["a.npy"]))
+        using (MappedRows mapped = Npy.Map(folder["a.npy"]))
         {
-            Assert.That(mapped.Row(1).ToArray(), Is.EqualTo(new float[] { 3, 4 }));
+            Assert.That((mapped.Rows, mapped.Columns, mapped.Type), Is.EqualTo(((nint)2, (nint)2, ElementType.Float32)));
+            float[] row = new float[2];
+            mapped.CopyRow(1, row);
+            Assert.That(row, Is.EqualTo(new float[] { 3, 4 }));
+            Assert.That(() => mapped.CopyRow(2, row), Throws.TypeOf<ArgumentOutOfRangeException>());
+            Assert.That(() => mapped.CopyRow(1, new float[3]), Throws.ArgumentException);
             using FloatMatrix copy = mapped.Copy();
             Assert.That(Elements(copy), Is.EqualTo(new float[] { 1, 2, 3, 4 }));
             mapped.Dispose();
@@ -244,6 +249,36 @@ public sealed class NpyTests
         Assert.That(() => Npy.Map(folder["d.npy"]), Throws.TypeOf<DataFormatException>().With.Message.Contains("<f8"));
         Npy.Write(folder["e.npy.gz"], matrix);
         Assert.That(() => Npy.Map(folder["e.npy.gz"]), Throws.TypeOf<DataFormatException>().With.Message.Contains("packed"));
+    }
+
+    [TestCase("<f2", ElementType.Float16)]
+    [TestCase("|i1", ElementType.Int8)]
+    [TestCase("|u1", ElementType.UInt8)]
+    public void MapsShortTypesAsTheyAre(string description, ElementType type)
+    {
+        using TemporaryFolder folder = new();
+        Python.Run("numpy", """
+            import numpy as np, sys
+            a = np.arange(35).reshape(5, 7) * 3
+            np.save(sys.argv[1] + '/a.npy', (-a if sys.argv[2] == '|i1' else a).astype(sys.argv[2]))
+            np.save(sys.argv[1] + '/f.npy', np.asfortranarray(a).astype(sys.argv[2]))
+            """, folder.Path, description);
+        using MappedRows mapped = Npy.Map(folder["a.npy"]);
+        Assert.That((mapped.Type, mapped.Rows, mapped.Columns), Is.EqualTo((type, (nint)5, (nint)7)));
+        using FloatMatrix copy = mapped.Copy();
+        int sign = type == ElementType.Int8 ? -1 : 1;
+        Assert.That(Elements(copy), Is.EqualTo(Enumerable.Range(0, 35).Select(i => sign * 3f * i)));
+        Assert.That(() => Npy.Map(folder["f.npy"]), Throws.TypeOf<DataFormatException>().With.Message.Contains("column order"));
+    }
+
+    [Test]
+    public unsafe void IntegersKeepTheirShape()
+    {
+        using TemporaryFolder folder = new();
+        long* whole = stackalloc long[] { 1, 2, 3, 4, 5, 1L << 40 };
+        Npy.Write(folder["a.npy"], new MatrixView<long>(whole, 3, 2));
+        Assert.That(Npy.ReadInt64(folder["a.npy"], out int columns), Is.EqualTo(new long[] { 1, 2, 3, 4, 5, 1L << 40 }));
+        Assert.That(columns, Is.EqualTo(2));
     }
 
     [Test]

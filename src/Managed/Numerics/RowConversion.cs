@@ -1,0 +1,67 @@
+using System.Runtime.CompilerServices;
+using EmbeddingKernels.Core;
+
+namespace EmbeddingKernels;
+
+/// <summary>Stored rows as floats.</summary>
+internal static unsafe class RowConversion
+{
+    /// <summary>Whether the rows are floats that can be used where they lie.</summary>
+    public static bool AreFloats(RowsView rows) => rows.Type == ElementType.Float32 && rows.StrideBytes % sizeof(float) == 0;
+
+    /// <summary>The rows where they lie; only where <see cref="AreFloats"/>.</summary>
+    public static MatrixView<float> Floats(RowsView rows) => new((float*)rows.Data, rows.Rows, rows.Columns, rows.StrideBytes / sizeof(float));
+
+    /// <summary>The rows where they lie if they are floats, else converted into <paramref name="buffer"/>.</summary>
+    /// <param name="rows">Rows of any type.</param>
+    /// <param name="buffer">At least as many rows, with as many columns, unless they are floats.</param>
+    /// <param name="pool">Threads to work on.</param>
+    public static MatrixView<float> Floats(RowsView rows, FloatMatrix? buffer, WorkerPool pool)
+    {
+        if (AreFloats(rows))
+            return Floats(rows);
+        MatrixView<float> destination = buffer!.View.Slice(0, rows.Rows);
+        pool.For(rows.Rows, 64, (_, start, end) =>
+        {
+            for (nint i = start; i < end; i++)
+                ToFloats(rows, i, destination.Row(i));
+        });
+        return destination;
+    }
+
+    /// <summary>One row as floats, times its scale where there is one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void ToFloats(RowsView rows, nint index, float* destination)
+    {
+        byte* row = rows.Row(index);
+        nint columns = rows.Columns;
+        switch (rows.Type)
+        {
+            case ElementType.Float32:
+                Buffer.MemoryCopy(row, destination, columns * sizeof(float), columns * sizeof(float));
+                break;
+            case ElementType.Float16:
+                for (nint j = 0; j < columns; j++)
+                    destination[j] = (float)Unsafe.ReadUnaligned<Half>(row + (2 * j));
+                break;
+            case ElementType.BFloat16:
+                for (nint j = 0; j < columns; j++)
+                    destination[j] = BitConverter.Int32BitsToSingle(Unsafe.ReadUnaligned<ushort>(row + (2 * j)) << 16);
+                break;
+            case ElementType.Int8:
+                for (nint j = 0; j < columns; j++)
+                    destination[j] = (sbyte)row[j];
+                break;
+            default:
+                for (nint j = 0; j < columns; j++)
+                    destination[j] = row[j];
+                break;
+        }
+
+        if (rows.Scales is null)
+            return;
+        float scale = rows.Scales[index];
+        for (nint j = 0; j < columns; j++)
+            destination[j] *= scale;
+    }
+}
