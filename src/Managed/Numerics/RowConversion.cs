@@ -29,6 +29,16 @@ internal static unsafe class RowConversion
         return destination;
     }
 
+    /// <summary>One row: where it lies if the rows are floats, else converted into <paramref name="buffer"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float* Row(RowsView rows, nint index, float* buffer)
+    {
+        if (AreFloats(rows))
+            return (float*)rows.Row(index);
+        ToFloats(rows, index, buffer);
+        return buffer;
+    }
+
     /// <summary>One row as floats, times its scale where there is one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ToFloats(RowsView rows, nint index, float* destination)
