@@ -67,6 +67,8 @@ internal static class CommandLine
         root.Add(AnalogyCommand.Create(session, common));
         root.Add(EvalCommand.Create(session, common));
         root.Add(SearchCommand.Create(session, common));
+        root.Add(ClusterCommand.Create(session, common));
+        root.Add(PcaCommand.Create(session, common));
         root.Add(MapCommand.Create(session, common));
         root.Add(InfoCommand.Create(session, common));
         return root;

@@ -1,4 +1,5 @@
 using System.Text;
+using static EmbeddingKernels.Cli.Tests.Embed;
 
 namespace EmbeddingKernels.Cli.Tests;
 
@@ -81,26 +82,6 @@ public sealed class CommandLineTests
     }
 
     [Test]
-    public void SearchWritesIdsAndScores([Values("cosine", "dot", "l2")] string metric)
-    {
-        using FloatMatrix rows = FloatMatrix.FromRows([1, 0, 0, 1, -1, 0, 3, 0.1f], 2);
-        Npy.Write(In("base.npy"), rows);
-        using FloatMatrix query = FloatMatrix.FromRows([1, 0], 2);
-        Npy.Write(In("query.npy"), query);
-        (int code, _, string error) = Run("search", In("base.npy"), In("query.npy"), "-k", "5", "--metric", metric, "-o", In("ids.npy"), "--scores", In("scores.npy"));
-        Assert.That(code, Is.Zero, error);
-        long[] ids = Npy.ReadInt64(In("ids.npy"));
-        Assert.That(ids, Is.EqualTo(metric switch
-        {
-            "dot" => new long[] { 3, 0, 1, 2, -1 },
-            "l2" => [0, 1, 2, 3, -1],
-            _ => [0, 3, 1, 2, -1],
-        }));
-        using FloatMatrix scores = Npy.ReadMatrix(In("scores.npy"));
-        Assert.That((scores.Rows, scores.Columns), Is.EqualTo(((nint)1, (nint)5)));
-    }
-
-    [Test]
     public void MapWritesPageAndDrawing()
     {
         (int code, _, string error) = Run("map", In("vectors.bin"), "-o", In("map.html"), "--perplexity", "8", "--iterations", "100");
@@ -143,7 +124,6 @@ public sealed class CommandLineTests
     [TestCase("info", "--isa", "mmx")]
     [TestCase("info", "--device", "gpu")]
     [TestCase("eval", "vectors.bin")]
-    [TestCase("search", "a.npy", "b.npy", "-k", "0")]
     [TestCase("map", "vectors.bin", "--method", "guess")]
     public void WrongUsageIsOneLineAndCode2(params string[] args) => AssertOneLine(Run(args), 2);
 
@@ -169,8 +149,6 @@ public sealed class CommandLineTests
         using FloatMatrix holes = FloatMatrix.FromRows([.. Enumerable.Repeat(1f, 99), float.NaN], 2);
         Npy.Write(In("holes.npy"), holes);
         AssertOneLine(Run("map", In("holes.npy"), "--perplexity", "5", "-o", In("no.html")), 1);
-        File.WriteAllText(In("broken.npy"), "no array");
-        AssertOneLine(Run("search", In("broken.npy"), In("broken.npy")), 1);
     }
 
     [Test]
@@ -190,25 +168,8 @@ public sealed class CommandLineTests
     {
         (int code, string output, _) = Run("--help");
         Assert.That(code, Is.Zero);
-        foreach (string command in (string[])["train", "neighbors", "analogy", "eval", "search", "map", "info"])
+        foreach (string command in (string[])["train", "neighbors", "analogy", "eval", "search", "cluster", "pca", "map", "info"])
             Assert.That(output, Does.Contain(command));
-    }
-
-    private static void AssertOneLine((int Code, string Output, string Error) result, int code)
-    {
-        Assert.That(result.Code, Is.EqualTo(code), result.Error);
-        string[] lines = result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.That(lines[^1], Does.StartWith("embed: "));
-        Assert.That(result.Error, Does.Not.Contain("   at "), "no stack trace");
-        Assert.That(result.Output, Is.Empty);
-    }
-
-    private static (int Code, string Output, string Error) Run(params string[] args)
-    {
-        using StringWriter output = new();
-        using StringWriter error = new();
-        int code = CommandLine.Run(args, output, error, interactive: false, CancellationToken.None);
-        return (code, output.ToString(), error.ToString());
     }
 
     private string In(string name) => Path.Combine(_folder, name);

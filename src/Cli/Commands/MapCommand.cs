@@ -14,10 +14,10 @@ internal static class MapCommand
     public static Command Create(Session session, CommonOptions common)
     {
         TsneOptions defaults = new();
-        Argument<string> file = new("VECTORS") { Description = "Word vectors (word2vec) or any rows (.npy)" };
+        Argument<string> file = new("VECTORS") { Description = "Word vectors (word2vec) or any rows (.npy, .fvecs, .bvecs)" };
         Option<string> output = new("--output", "-o") { Description = "map.html (and map.svg beside it), map.svg, or map.npy for the positions", DefaultValueFactory = _ => "map.html" };
         Option<string?> labels = new("--labels") { Description = "A class for each row, which colours it: a text file with one on each line, or a .npy of class numbers" };
-        Option<int?> limit = new("--limit") { Description = $"Rows to map, from the first one; 0 for all [default: {MainJob.MapWords} words, all rows of a .npy]" };
+        Option<int?> limit = new("--limit") { Description = $"Rows to map, from the first one; 0 for all [default: {MainJob.MapWords} words, all rows of other files]" };
         Option<double> perplexity = new("--perplexity") { Description = "Effective number of neighbours", DefaultValueFactory = _ => defaults.Perplexity };
         Option<int> iterations = new("--iterations") { Description = "Gradient steps", DefaultValueFactory = _ => defaults.Iterations };
         Option<string> method = new("--method") { Description = "How repulsion is computed: auto or exact", DefaultValueFactory = _ => "auto" };
@@ -30,7 +30,7 @@ internal static class MapCommand
             if (parsed.GetValue(limit) is < 0 and int negative)
                 throw new UsageException($"--limit must be 0 or more, not {negative}.");
             string path = parsed.GetValue(file)!;
-            using VectorFile rows = VectorFile.Load(path);
+            using VectorFile rows = VectorFile.Open(path);
             int wanted = parsed.GetValue(limit) ?? (rows.Words is null ? 0 : MainJob.MapWords);
             nint count = wanted == 0 ? rows.Matrix.Rows : Math.Min(rows.Matrix.Rows, wanted);
             TsneOptions options = new()

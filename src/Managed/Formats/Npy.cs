@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using EmbeddingKernels.Core;
@@ -101,18 +102,31 @@ public static unsafe class Npy
     /// </summary>
     /// <exception cref="DataFormatException">The file is damaged, packed, or not of those types in this machine's byte order and row order.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static MappedRows Map(string path)
+    public static MappedRows Map(string path) => Map(path, must: true)!;
+
+    /// <summary>Maps an array into memory as <see cref="Map(string)"/> does; false where it is one that can only be read.</summary>
+    /// <exception cref="DataFormatException">The file is damaged.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static bool TryMap(string path, [NotNullWhen(true)] out MappedRows? rows)
+    {
+        rows = Map(path, must: false);
+        return rows is not null;
+    }
+
+    private static MappedRows? Map(string path, bool must)
     {
         using FormatReader reader = new(path);
         NpyHeader header = NpyHeader.Read(reader);
         long offset = reader.Position;
-        if (AtomicFile.IsGzip(path))
-            reader.Throw("a packed file cannot be mapped; unpack it, or read it with ReadMatrix");
-        if (!header.NativeOrder || NeedsTranspose(reader, header) || Stored(header) is not ElementType type)
-            throw reader.Fail($"only f4, f2, i1 and u1 in row order can be mapped, and this is {header.Description}{(header.FortranOrder ? " in column order" : "")}; read it with ReadMatrix");
-        if (offset % header.ItemBytes != 0)
-            reader.Throw($"the data does not begin at a multiple of {header.ItemBytes} bytes, so it cannot be mapped; read it with ReadMatrix");
-        return MappedRows.Open(path, (nint)offset, type, header.Rows, header.Columns, header.Columns * header.ItemBytes);
+        ElementType? type = Stored(header);
+        string? obstacle = AtomicFile.IsGzip(path) ? "a packed file cannot be mapped; unpack it"
+            : type is null || !header.NativeOrder || NeedsTranspose(reader, header)
+                ? $"only f4, f2, i1 and u1 in row order can be mapped, and this is {header.Description}{(header.FortranOrder ? " in column order" : "")}"
+            : offset % header.ItemBytes != 0 ? $"the data does not begin at a multiple of {header.ItemBytes} bytes, so it cannot be mapped"
+            : null;
+        if (obstacle is not null)
+            return must ? throw reader.Fail(obstacle + "; read it with ReadMatrix") : null;
+        return MappedRows.Open(path, (nint)offset, type!.Value, header.Rows, header.Columns, header.Columns * header.ItemBytes);
     }
 
     /// <summary>Writes a matrix of float32 as an array of two axes.</summary>

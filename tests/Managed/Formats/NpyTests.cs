@@ -246,6 +246,9 @@ public sealed class NpyTests
         }
 
         Npy.Write(folder["d.npy"], (ReadOnlySpan<double>)[1.0]);
+        Assert.That(Npy.TryMap(folder["d.npy"], out MappedRows? none), Is.False);
+        Assert.That(none, Is.Null);
+        Assert.That(() => Npy.TryMap(folder.Write("z.npy", [1, 2, 3]), out _), Throws.TypeOf<DataFormatException>());
         Assert.That(() => Npy.Map(folder["d.npy"]), Throws.TypeOf<DataFormatException>().With.Message.Contains("<f8"));
         Npy.Write(folder["e.npy.gz"], matrix);
         Assert.That(() => Npy.Map(folder["e.npy.gz"]), Throws.TypeOf<DataFormatException>().With.Message.Contains("packed"));
