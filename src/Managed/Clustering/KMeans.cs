@@ -98,7 +98,7 @@ public sealed unsafe class KMeans
         return result;
     }
 
-    /// <summary>The number of the nearest centre of each row; of equally near ones the lowest.</summary>
+    /// <summary>The number of the nearest centre of each row; of equally near ones the lowest; 0 where a row has a NaN.</summary>
     /// <param name="data">Any number of rows with as many columns as the data of the fit.</param>
     /// <param name="pool">Threads to work on; none means the caller's only.</param>
     /// <param name="cancellationToken">Ends the work within a block of rows.</param>

@@ -48,7 +48,7 @@ public sealed record PcaOptions
     /// <summary>
     /// Randomised: multiplications of the subspace by the data and its transpose, with orthonormalisation in between, before
     /// the last. Null for scikit-learn's "auto", 7 where less than a tenth of the smaller side is wanted and 4 elsewhere, and more, up
-    /// to 30, as long as the variance in the subspace still grows by a ten-thousandth.
+    /// to 30, as long as the variance in the subspace still grows by a thousandth.
     /// </summary>
     public int? PowerIterations { get; init; }
 

@@ -11,8 +11,9 @@ internal sealed unsafe class PrincipalAxes(CentredData data, nint rows, nint col
     // Of the first eigenvalue: below, a direction is rounding error.
     private const double Nothing = 1e-12;
 
-    // Growth of the variance in the subspace that is worth another pass.
-    private const double Growth = 1e-4;
+    // Growth of the variance in the subspace that is worth another pass. On MNIST the 50 largest variances are then right to
+    // 5e-4, where scikit-learn's fixed 7 iterations leave 1.6e-3; a tenth of it gives 1e-6 for twice the passes.
+    private const double Growth = 1e-3;
     private const int MostIterations = 30;
 
     private readonly bool _wide = rows < columns;
