@@ -32,7 +32,7 @@ internal static class MapCommand
             string path = parsed.GetValue(file)!;
             using VectorFile rows = VectorFile.Open(path);
             int wanted = parsed.GetValue(limit) ?? (rows.Words is null ? 0 : MainJob.MapWords);
-            nint count = wanted == 0 ? rows.Matrix.Rows : Math.Min(rows.Matrix.Rows, wanted);
+            nint count = wanted == 0 ? rows.Rows.Rows : Math.Min(rows.Rows.Rows, wanted);
             TsneOptions options = new()
             {
                 Perplexity = parsed.GetValue(perplexity),
@@ -44,7 +44,7 @@ internal static class MapCommand
                 Seed = common.Seed(parsed),
             };
             MapLabels names = MapLabels.Read(parsed.GetValue(labels), rows.Words, count);
-            Draw(session, rows.Matrix.View.Slice(0, count), names, Path.GetFileNameWithoutExtension(path), options, parsed.GetValue(output)!);
+            Draw(session, rows.Floats.Slice(0, count), names, Path.GetFileNameWithoutExtension(path), options, parsed.GetValue(output)!);
         }));
         return command;
     }

@@ -34,7 +34,7 @@ internal static class SearchCommand
             using VectorFile queryRows = VectorFile.Open(parsed.GetValue(queries)!);
             if (baseRows.Rows.Columns != queryRows.Rows.Columns)
                 throw new InvalidDataException($"BASE has {baseRows.Rows.Columns} columns and QUERIES {queryRows.Rows.Columns}; they must be the same.");
-            MatrixView<float> wanted = queryRows.Matrix.View;
+            MatrixView<float> wanted = queryRows.Floats;
             if (truth is { } known && known.Ids.Length != wanted.Rows * known.Columns)
                 throw new InvalidDataException($"{parsed.GetValue(truthFile)} has {known.Ids.Length / Math.Max(known.Columns, 1)} rows for {wanted.Rows} queries.");
             using AlignedBuffer<long> ids = new(wanted.Rows * k);
@@ -51,7 +51,7 @@ internal static class SearchCommand
                 {
                     session.Interrupt.ThrowIfCancellationRequested();
                     nint rows = Math.Min(Batch, wanted.Rows - start);
-                    Similarity.TopK(wanted.Slice(start, rows), baseRows.Matrix.View, k, chosen, idView.Slice(start, rows), scores.View.Slice(start, rows), pool: pool);
+                    Similarity.TopK(wanted.Slice(start, rows), baseRows.Floats, k, chosen, idView.Slice(start, rows), scores.View.Slice(start, rows), pool: pool);
                     step.Report(start + rows, wanted.Rows);
                 }
 

@@ -24,6 +24,11 @@ internal sealed class VectorFile : IDisposable
     /// <summary>The rows as the file stores them, or as floats where they had to be read.</summary>
     public RowsView Rows => _mapped?.View ?? _matrix!.View;
 
+    /// <summary>The rows as floats: where they lie if they are, else read into memory.</summary>
+    public unsafe MatrixView<float> Floats => Rows is { Type: ElementType.Float32 } rows && rows.StrideBytes % sizeof(float) == 0
+        ? new MatrixView<float>((float*)rows.Data, rows.Rows, rows.Columns, rows.StrideBytes / sizeof(float))
+        : Matrix.View;
+
     /// <summary>The rows as floats, read into memory now if they were not yet.</summary>
     public FloatMatrix Matrix => _matrix ??= _mapped!.Copy();
 

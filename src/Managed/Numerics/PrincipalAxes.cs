@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using EmbeddingKernels.Core;
 
 namespace EmbeddingKernels;
@@ -144,10 +145,13 @@ internal sealed unsafe class PrincipalAxes(CentredData data, nint rows, nint col
         GC.KeepAlive(destination);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Add(MatrixView<float> product, AlignedBuffer<double> sums)
     {
         double* sum = sums.Pointer;
-        for (nint i = 0; i < sums.Length; i++)
-            sum[i] += product.Data[i];
+        float* element = product.Data;
+        nint count = sums.Length;
+        for (nint i = 0; i < count; i++)
+            sum[i] += element[i];
     }
 }
