@@ -122,6 +122,8 @@ internal unsafe struct GemmStore<TActivation> : IGemmStore<GemmStore<TActivation
 
     public static bool Picks => false;
 
+    public static bool Fetches => false;
+
     public bool FromRegisters { get; }
 
     public readonly GemmStore<TActivation> ForBlock(bool first, bool last) => new(_target.ForBlock(first, last));
@@ -163,6 +165,12 @@ internal unsafe struct GemmStore<TActivation> : IGemmStore<GemmStore<TActivation
         }
     }
 
+    public readonly byte* Fetch(nint depth, out nint step)
+    {
+        step = 0;
+        return null;
+    }
+
     public readonly TWide Start<TWide>(int i, int v)
         where TWide : unmanaged, IWide<TWide> => TWide.Zero;
 
@@ -198,6 +206,8 @@ internal readonly unsafe struct GemmStoreTransposed<TActivation>(GemmTarget targ
 
     public static bool Picks => false;
 
+    public static bool Fetches => false;
+
     public bool FromRegisters => false;
 
     public GemmStoreTransposed<TActivation> ForBlock(bool first, bool last) => new(_target.ForBlock(first, last));
@@ -206,6 +216,12 @@ internal readonly unsafe struct GemmStoreTransposed<TActivation>(GemmTarget targ
         where TWide : unmanaged, IWide<TWide>
         where TShape : struct, ITileShape
     {
+    }
+
+    public byte* Fetch(nint depth, out nint step)
+    {
+        step = 0;
+        return null;
     }
 
     public TWide Start<TWide>(int i, int v)

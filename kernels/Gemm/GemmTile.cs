@@ -19,6 +19,15 @@ internal unsafe interface ITileEpilogue
     /// <summary>Whether <see cref="Take"/> picks tiles that <see cref="Finish"/> must see; a constant for the compiler.</summary>
     static abstract bool Picks { get; }
 
+    /// <summary>Whether the tile's loop asks for memory that is wanted later (<see cref="Fetch"/>); a constant for the compiler.</summary>
+    static abstract bool Fetches { get; }
+
+    /// <summary>
+    /// Where that memory begins, and the bytes to go on by with each k. Spread over the loop, because a burst of requests
+    /// would fill the buffers that the tile's own loads need.
+    /// </summary>
+    byte* Fetch(nint depth, out nint step);
+
     /// <summary>Whether <see cref="Take"/> may be called: if not, all tiles go by memory to <see cref="Finish"/>.</summary>
     bool FromRegisters { get; }
 
@@ -206,7 +215,8 @@ internal static unsafe class GemmTile
         float* a6 = a3 + (3 * stride);
         float* a9 = a6 + (3 * stride);
         float* b = operands.B;
-        nint step = operands.Step;
+        nint step = operands.Step, fetchStep = 0;
+        byte* fetch = TEpilogue.Fetches ? epilogue.Fetch(operands.Depth, out fetchStep) : null;
         for (nint k = operands.Depth; k != 0; k--)
         {
             TWide b0 = TWide.Load(b);
@@ -264,6 +274,11 @@ internal static unsafe class GemmTile
             }
             TRows.Advance<TWide, TShape>(ref a0, ref a3, ref a6, ref a9);
             b += step;
+            if (TEpilogue.Fetches)
+            {
+                Prefetch.ToL2(fetch);
+                fetch += fetchStep;
+            }
         }
 
         if (fromRegisters)

@@ -65,9 +65,6 @@ internal readonly struct RangeHit(nint query, long id, float closeness)
 /// <summary>What one worker of a search has to itself.</summary>
 internal unsafe struct SearchWorker
 {
-    /// <summary>Room to thin a list: <see cref="SearchProblem.Pending"/> floats.</summary>
-    public float* Selection;
-
     /// <summary>Room for a row as floats.</summary>
     public float* Row;
 
@@ -210,7 +207,7 @@ internal unsafe struct CandidateList
         if (search.KeepsFew)
             Refuse();
         else if (_pending > search.Kept)
-            RaiseThreshold(search, worker);
+            RaiseThreshold(search);
         Resolve(search, worker);
     }
 
@@ -254,7 +251,7 @@ internal unsafe struct CandidateList
         if (search.KeepsFew)
             Refuse();
         else
-            RaiseThreshold(search, worker);
+            RaiseThreshold(search);
 
         // Too little room won: decide now, or the next candidates would thin again and again.
         if (_pending > search.Pending - (search.Kept / 2) - 16)
@@ -262,11 +259,9 @@ internal unsafe struct CandidateList
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void RaiseThreshold(in SearchProblem search, SearchWorker* worker)
+    private void RaiseThreshold(in SearchProblem search)
     {
-        float* scratch = worker->Selection;
-        Buffer.MemoryCopy(_lowers, scratch, _pending * sizeof(float), _pending * sizeof(float));
-        Raise(Selection.KthLargest(scratch, _pending, search.Kept) - Slack);
+        Raise(Selection.NearKthLargest(_lowers, _pending, search.Kept) - Slack);
         Refuse();
     }
 

@@ -3,6 +3,9 @@ namespace EmbeddingKernels.Core;
 /// <summary>Further choices of a top-k search.</summary>
 public sealed record SearchOptions
 {
+    internal static readonly SearchOptions Default = new();
+    internal static readonly SearchOptions NotSelf = new() { ExcludeSelf = true };
+
     /// <summary>Never return row i of the data for query i: the neighbours of a set within itself.</summary>
     public bool ExcludeSelf { get; init; }
 

@@ -35,14 +35,13 @@ internal unsafe struct SearchRun<TWide> : IDisposable
         _count = count;
         nint depth = search.Queries.Columns;
         _streams = count <= SearchStream.MostQueries;
-        nint workerFloats = search.Pending + depth;
-        _own = new(sizeof(SearchProblem) + (pool.Threads * (sizeof(SearchWorker) + (workerFloats * sizeof(float)))) + (depth * sizeof(float)));
+        _own = new(sizeof(SearchProblem) + (pool.Threads * (sizeof(SearchWorker) + (depth * sizeof(float)))) + (depth * sizeof(float)));
         _search = (SearchProblem*)_own.Pointer;
         *_search = search;
         _workers = (SearchWorker*)(_search + 1);
         float* floats = (float*)(_workers + pool.Threads);
-        for (int i = 0; i < pool.Threads; i++, floats += workerFloats)
-            _workers[i] = new SearchWorker { Selection = floats, Row = floats + search.Pending };
+        for (int i = 0; i < pool.Threads; i++, floats += depth)
+            _workers[i] = new SearchWorker { Row = floats };
         _centre = floats;
         _queries = new(count, depth);
         _lists = new(search, pool.Threads, first, count);
@@ -234,8 +233,17 @@ internal readonly unsafe struct SearchLists : IDisposable
 /// <param name="WorkerBytes">Scratch memory of each worker.</param>
 internal readonly record struct SearchPlan(nint BlockRows, nint GroupColumns, nint JobRows, bool Copies, nint WorkerBytes)
 {
+    /// <summary>
+    /// How far ahead of their use rows are fetched into L2: the time of a few dozen tiles, far longer than memory takes.
+    /// </summary>
+    public const nint AheadBytes = 96 << 10;
+
     // A block of rows and a group's packed queries share L2 with the sums between blocks of depth.
     private const int ShareOfL2 = 4;
+
+    // With a panel or two of queries a block goes to L1 beside them: its norms are taken first, and leave it there.
+    private const int FewPanels = 2;
+    private const int ShareOfL1 = 3;
 
     private const int MostGroupColumns = 512;
 
@@ -246,7 +254,9 @@ internal readonly record struct SearchPlan(nint BlockRows, nint GroupColumns, ni
         where TWide : unmanaged, IWide<TWide>
     {
         nint depth = Math.Max(data.Columns, 1), blockDepth = Math.Min(depth, GemmBlocking.Depth);
-        nint blockRows = Math.Clamp(CacheSizes.L2 / ShareOfL2 / (sizeof(float) * depth) / 12 * 12, 48, 384);
+        bool few = queries <= FewPanels * WideTile.Columns<TWide>();
+        nint cache = few ? CacheSizes.L1 / ShareOfL1 : CacheSizes.L2 / ShareOfL2;
+        nint blockRows = Math.Clamp(cache / (sizeof(float) * depth) / 12 * 12, 12, 384);
         nint groups = GemmBlocking.Panels(queries, MostGroupColumns);
         if (threads > 1 && data.Rows < threads * 4 * blockRows)
             groups = Math.Max(groups, 4 * threads); // so few rows that queries have to be shared out
@@ -293,11 +303,21 @@ internal readonly unsafe struct SearchBody<TWide, TScaled>(
             nint columns = Math.Min(_plan.GroupColumns, count - group);
             nint first = job / Groups * _plan.JobRows;
             nint last = Math.Min(first + _plan.JobRows, search->Data.Rows);
+            float largestNorm = float.NegativeInfinity;
+            bool queriesBounded = true;
             for (nint row = first; row < last; row += _plan.BlockRows)
             {
                 nint rows = Math.Min(_plan.BlockRows, last - row);
                 SearchBlock block = Block(row, rows, copies, starts, scales, squares);
-                bool allBounded = Cuts(worker, group, columns, block.LargestNorm, cuts, widths) && block.AllBounded;
+
+                // The bounds of a block hold for any with shorter rows; the lists raise the cuts as they fill.
+                if (block.LargestNorm > largestNorm)
+                {
+                    largestNorm = block.LargestNorm;
+                    queriesBounded = Cuts(worker, group, columns, largestNorm, cuts, widths);
+                }
+
+                bool allBounded = queriesBounded && block.AllBounded;
                 Multiply(worker, block, group, columns, cuts, widths, sums, copies);
                 if (!allBounded)
                     Exact(worker, block, group, columns);
@@ -436,18 +456,37 @@ internal readonly unsafe struct SearchBody<TWide, TScaled>(
         // Columns past the last query are zeros that no cut lets through, so that all tiles are whole.
         columns = GemmBlocking.RoundUp(columns, TShape.Columns<TWide>());
         GemmPanels panels = new((float*)block.Rows, TShape.Rows<TWide>() * block.Stride, block.Stride);
+        GemmPanels Queries(nint k, nint blockDepth, in SearchQueries<TWide> queries) => queries.Panels(k, blockDepth, group + column, TShape.Columns<TWide>());
         for (; k + GemmBlocking.Depth < depth; k += GemmBlocking.Depth)
         {
-            SearchSums keep = new(sums, k == 0 ? (float*)block.Starts : null);
-            GemmBlock.Multiply<TWide, TShape, PlainTileRows, SearchSums>(
-                panels.At(k), _queries.Panels(k, GemmBlocking.Depth, group + column, TShape.Columns<TWide>()), GemmBlocking.Depth, rows, columns, row, column, ref keep);
+            GemmPanels columnPanels = Queries(k, GemmBlocking.Depth, _queries);
+            if (k == 0)
+            {
+                SearchSums<No> keep = new(sums, (float*)block.Starts);
+                GemmBlock.Multiply<TWide, TShape, PlainTileRows, SearchSums<No>>(panels, columnPanels, GemmBlocking.Depth, rows, columns, row, column, ref keep);
+            }
+            else
+            {
+                SearchSums<Yes> keep = new(sums, (float*)block.Starts);
+                GemmBlock.Multiply<TWide, TShape, PlainTileRows, SearchSums<Yes>>(panels.At(k), columnPanels, GemmBlocking.Depth, rows, columns, row, column, ref keep);
+            }
         }
 
-        nint ahead = _plan.Copies ? 0 : _plan.BlockRows * search->Data.StrideBytes;
-        SearchTiles<TScaled> tiles = new(
-            search, workers + worker, _lists.List(worker, group), _lists.Shared + group, cuts, widths, block, k > 0 ? sums : null, ahead);
-        GemmBlock.Multiply<TWide, TShape, PlainTileRows, SearchTiles<TScaled>>(
-            panels.At(k), _queries.Panels(k, depth - k, group + column, TShape.Columns<TWide>()), depth - k, rows, columns, row, column, ref tiles);
+        if (k == 0)
+            Last<TShape, No>(worker, block, panels, Queries(0, depth, _queries), depth, row, rows, group, column, columns, cuts, widths, sums);
+        else
+            Last<TShape, Yes>(worker, block, panels.At(k), Queries(k, depth - k, _queries), depth - k, row, rows, group, column, columns, cuts, widths, sums);
+    }
+
+    private void Last<TShape, TContinues>(
+        int worker, in SearchBlock block, in GemmPanels panels, in GemmPanels columnPanels, nint depth, nint row, nint rows, nint group, nint column, nint columns, float* cuts, float* widths, float* sums)
+        where TShape : struct, ITileShape
+        where TContinues : struct, IFlag
+    {
+        nint ahead = _plan.Copies ? 0 : SearchPlan.AheadBytes;
+        SearchTiles<TScaled, TContinues> tiles = new(
+            search, workers + worker, _lists.List(worker, group), _lists.Shared + group, cuts, widths, block, sums, ahead);
+        GemmBlock.Multiply<TWide, TShape, PlainTileRows, SearchTiles<TScaled, TContinues>>(panels, columnPanels, depth, rows, columns, row, column, ref tiles);
     }
 
     // Pairs with a row or a query that single precision cannot carry: usually none.

@@ -10,13 +10,13 @@ internal static unsafe class SearchStream
     /// Up to here the streaming loops are faster than the tile, whose work is the same for one query as for a vector of
     /// them.
     /// </summary>
-    public const int MostQueries = 3;
+    public const int MostQueries = 4;
 
-    /// <summary>Bytes of rows whose sums are taken at one go: the second query finds them in L2.</summary>
-    private const nint BlockBytes = 128 << 10;
+    // Bytes of rows whose sums are taken at one go: the second query finds them in L2.
+    private const nint BlockBytes = 256 << 10;
 
     /// <summary>Rows whose sums are taken at one go, a multiple of 4.</summary>
-    public const int MostBlockRows = 1024;
+    public const int MostBlockRows = 2048;
 
     public static int BlockRows(in RowsView data) => (int)Math.Clamp(BlockBytes / Math.Max(data.StrideBytes, 1) / 4 * 4, 16, MostBlockRows);
 

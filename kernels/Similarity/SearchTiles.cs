@@ -15,18 +15,22 @@ internal unsafe record struct SearchBlock(
     nint Rows, nint Stride, nint First, nint Count, nint Starts, nint Scales, float LargestNorm, bool AllBounded);
 
 /// <summary>The sums of a block of depth that is not the last: kept for the next.</summary>
+/// <typeparam name="TContinues">Whether there was a block before, whose sums these go on from; else from the rows' starts.</typeparam>
 /// <param name="sums">A float for each row and column, tiles in the order of <see cref="GemmBlock"/>.</param>
-/// <param name="starts">What the sums of each row begin at, for the first block of depth; else null: they begin at the sums.</param>
-internal unsafe struct SearchSums(float* sums, float* starts) : ITileEpilogue
+/// <param name="starts">What the sums of each row begin at.</param>
+internal unsafe struct SearchSums<TContinues>(float* sums, float* starts) : ITileEpilogue
+    where TContinues : struct, IFlag
 {
     private float* _next = sums;
     private float* _tile;
-    private int _columns;
-    private nint _row;
+    private float* _starts;
+    private nint _columns;
 
     public static bool Starts => true;
 
     public static bool Picks => false;
+
+    public static bool Fetches => false;
 
     public readonly bool FromRegisters => true;
 
@@ -38,13 +42,19 @@ internal unsafe struct SearchSums(float* sums, float* starts) : ITileEpilogue
         _tile = _next;
         _next += TShape.Rows<TWide>() * TShape.Columns<TWide>();
         _columns = TShape.Columns<TWide>();
-        _row = row;
+        _starts = starts + row;
+    }
+
+    public readonly byte* Fetch(nint depth, out nint step)
+    {
+        step = 0;
+        return null;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly TWide Start<TWide>(int i, int v)
         where TWide : unmanaged, IWide<TWide> =>
-        starts is not null ? TWide.BroadcastFrom(starts + _row + i) : TWide.Load(_tile + (i * _columns) + (v * TWide.Lanes));
+        TContinues.Value ? TWide.Load(_tile + (i * _columns) + (v * TWide.Lanes)) : TWide.BroadcastFrom(_starts + i);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly TWide Take<TWide>(int i, int v, TWide sums, TWide picked)
@@ -68,6 +78,8 @@ internal unsafe struct SearchSums(float* sums, float* starts) : ITileEpilogue
 /// The epilogue of a search: compares the scores in the registers with the queries' cuts, keeps what passes, and forgets
 /// the rest. Rows of the tile are rows of the data, columns are queries.
 /// </summary>
+/// <typeparam name="TScaled">Whether cuts are multiplied by the rows' scales.</typeparam>
+/// <typeparam name="TContinues">Whether the sums go on from those of earlier blocks of depth.</typeparam>
 /// <param name="search">The search.</param>
 /// <param name="worker">The worker's own memory.</param>
 /// <param name="lists">The lists of the first column's query and those after it.</param>
@@ -75,23 +87,29 @@ internal unsafe struct SearchSums(float* sums, float* starts) : ITileEpilogue
 /// <param name="cuts">For each column the score above which a row passes: the threshold less <paramref name="widths"/>.</param>
 /// <param name="widths">For each column how far a score of this block may be off.</param>
 /// <param name="block">The rows.</param>
-/// <param name="sums">Sums of earlier blocks of depth, or null.</param>
+/// <param name="sums">Sums of earlier blocks of depth.</param>
 /// <param name="ahead">Bytes from a row to the one that is fetched while it is used, 0 for none.</param>
-internal unsafe struct SearchTiles<TScaled>(
+internal unsafe struct SearchTiles<TScaled, TContinues>(
     SearchProblem* search, SearchWorker* worker, CandidateList* lists, float* shared, float* cuts, float* widths, SearchBlock block, float* sums, nint ahead)
     : ITileEpilogue
     where TScaled : struct, IFlag
+    where TContinues : struct, IFlag
 {
     private readonly SearchBlock _block = block;
     private float* _next = sums;
     private float* _tile;
-    private int _columns;
-    private nint _row;
-    private nint _column;
+    private float* _starts;
+    private float* _scales;
+    private float* _cuts;
+    private nint _columns;
+    private byte* _fetch;
+    private nint _fetchBytes;
 
     public static bool Starts => true;
 
     public static bool Picks => true;
+
+    public static bool Fetches => true;
 
     public readonly bool FromRegisters => true;
 
@@ -100,42 +118,48 @@ internal unsafe struct SearchTiles<TScaled>(
         where TWide : unmanaged, IWide<TWide>
         where TShape : struct, ITileShape
     {
-        _row = row;
-        _column = column;
-        if (_next is not null)
+        _starts = (float*)_block.Starts + row;
+        _scales = (float*)_block.Scales + row;
+        _cuts = cuts + column;
+        if (TContinues.Value)
         {
             _tile = _next;
             _next += TShape.Rows<TWide>() * TShape.Columns<TWide>();
             _columns = TShape.Columns<TWide>();
         }
 
+        _fetch = (byte*)((float*)_block.Rows + (row * _block.Stride));
+        _fetchBytes = 0;
         if (column == 0 && ahead != 0)
-            FetchAhead((byte*)((float*)_block.Rows + (row * _block.Stride)) + ahead, TShape.Rows<TWide>() * _block.Stride * sizeof(float));
+        {
+            _fetch += ahead;
+            _fetchBytes = TShape.Rows<TWide>() * _block.Stride * sizeof(float);
+        }
     }
 
-    // The rows of the next block, as much of them as this tile has rows: by the time they are used they are in L2.
-    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void FetchAhead(byte* from, nint bytes)
+    // As many of the rows that come later as the tile has rows: by the time they are used they are in L2.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly byte* Fetch(nint depth, out nint step)
     {
-        for (nint line = 0; line < bytes; line += Prefetch.LineBytes)
-            Prefetch.ToL2(from + line);
+        step = _fetchBytes == 0 || depth == 0 ? 0 : GemmBlocking.Panels(_fetchBytes, depth);
+        return _fetch;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly TWide Start<TWide>(int i, int v)
         where TWide : unmanaged, IWide<TWide> =>
-        _next is null ? TWide.BroadcastFrom((float*)_block.Starts + _row + i) : TWide.Load(_tile + (i * _columns) + (v * TWide.Lanes));
+        TContinues.Value ? TWide.Load(_tile + (i * _columns) + (v * TWide.Lanes)) : TWide.BroadcastFrom(_starts + i);
 
     // The larger comes out positive; of NaN, a row or query without bounds, nothing is picked.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly TWide Take<TWide>(int i, int v, TWide sums, TWide picked)
         where TWide : unmanaged, IWide<TWide> =>
-        TWide.Max(Above(i, sums, TWide.Load(cuts + _column + (v * TWide.Lanes))), picked);
+        TWide.Max(Above(_scales + i, sums, TWide.Load(_cuts + (v * TWide.Lanes))), picked);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly TWide Above<TWide>(int i, TWide sums, TWide cut)
+    private static TWide Above<TWide>(float* scale, TWide sums, TWide cut)
         where TWide : unmanaged, IWide<TWide> =>
-        TScaled.Value ? TWide.NegatedMultiplyAdd(TWide.BroadcastFrom((float*)_block.Scales + _row + i), cut, sums) : sums - cut;
+        TScaled.Value ? TWide.NegatedMultiplyAdd(TWide.BroadcastFrom(scale), cut, sums) : sums - cut;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Finish<TWide, TShape>(float* tile, nint row, nint column, int rows, int columns)
@@ -144,12 +168,11 @@ internal unsafe struct SearchTiles<TScaled>(
     {
         for (int i = 0; i < rows; i++, tile += TShape.Columns<TWide>())
         {
-            for (int j = 0; j < columns; j += TWide.Lanes)
-            {
-                uint passed = TWide.GreaterThan(Above(i, TWide.Load(tile + j), TWide.Load(cuts + column + j)), TWide.Zero);
-                if (passed != 0)
-                    Pass(passed, tile + j, row + i, column + j);
-            }
+            uint passed = TWide.GreaterThan(Above(_scales + i, TWide.Load(tile), TWide.Load(_cuts)), TWide.Zero);
+            if (TShape.Vectors == 2)
+                passed |= TWide.GreaterThan(Above(_scales + i, TWide.Load(tile + TWide.Lanes), TWide.Load(_cuts + TWide.Lanes)), TWide.Zero) << TWide.Lanes;
+            if (passed != 0)
+                Pass(passed, tile, row + i, column);
         }
     }
 

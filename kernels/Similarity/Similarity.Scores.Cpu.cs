@@ -142,6 +142,8 @@ internal readonly unsafe struct ScoresStore(
 
     public static bool Picks => false;
 
+    public static bool Fetches => false;
+
     public bool FromRegisters => false;
 
     public ScoresStore ForBlock(bool first, bool last) => new(_queries, _data, metric, rowTerms, columnTerms, _scores, first, last);
@@ -150,6 +152,12 @@ internal readonly unsafe struct ScoresStore(
         where TWide : unmanaged, IWide<TWide>
         where TShape : struct, ITileShape
     {
+    }
+
+    public byte* Fetch(nint depth, out nint step)
+    {
+        step = 0;
+        return null;
     }
 
     public TWide Start<TWide>(int i, int v)

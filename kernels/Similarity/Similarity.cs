@@ -101,7 +101,7 @@ public static unsafe class Similarity
         MatrixView<long> ids,
         MatrixView<float> scores,
         bool excludeSelf = false,
-        WorkerPool? pool = null) => TopK(queries, data, k, metric, ids, scores, new SearchOptions { ExcludeSelf = excludeSelf }, pool);
+        WorkerPool? pool = null) => TopK(queries, data, k, metric, ids, scores, excludeSelf ? SearchOptions.NotSelf : SearchOptions.Default, pool);
 
     /// <param name="queries">m x d.</param>
     /// <param name="data">n x d, of any element type.</param>

@@ -27,7 +27,7 @@ public sealed unsafe class StreamingSearch : IDisposable
     public StreamingSearch(MatrixView<float> queries, int k, SimilarityMetric metric, SearchOptions? options = null, WorkerPool? pool = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
-        _options = options ?? new SearchOptions();
+        _options = options ?? SearchOptions.Default;
         if (!_options.Norms.IsEmpty)
             throw new ArgumentException("Blocks have no norms of their own.", nameof(options));
         Similarity.CheckInputs(queries, queries, metric);

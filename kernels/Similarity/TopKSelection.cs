@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace EmbeddingKernels.Core;
 
@@ -98,50 +99,63 @@ internal unsafe struct TopKHeap(float* scores, long* ids, nint capacity)
 /// <summary>Selection without sorting.</summary>
 internal static unsafe class Selection
 {
+    // Each round halves the interval; what is left of it after these is lost, which only means that a candidate more passes.
+    private const int Rounds = 14;
+
     /// <summary>
-    /// The k-th largest of <paramref name="count"/> values (k from 1 to count), none of them NaN. Reorders them.
+    /// A number as large as it is cheap to find that at least <paramref name="k"/> of the values reach: at most the k-th
+    /// largest, and near it.
     /// </summary>
-    /// <remarks>Quickselect with the median of three as pivot: linear on average; a sort when the pivots turn out badly.</remarks>
+    /// <remarks>
+    /// Bisection between the smallest and the largest value, counting with vectors: for 250 values a fifth of a
+    /// microsecond, where a quickselect takes more than one.
+    /// </remarks>
+    /// <param name="values">Finite numbers.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="k">1 to <paramref name="count"/>.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static float KthLargest(float* values, nint count, nint k)
+    public static float NearKthLargest(float* values, nint count, nint k)
     {
-        nint wanted = k - 1; // position in descending order
-        nint low = 0, high = count - 1;
-        int patience = 2 * System.Numerics.BitOperations.Log2((nuint)count + 1);
-        while (low < high)
+        float low = values[0], high = values[0];
+        for (nint i = 1; i < count; i++)
         {
-            if (patience-- == 0 && high - low < int.MaxValue)
-            {
-                Span<float> rest = new(values + low, (int)(high - low + 1));
-                rest.Sort();
-                return rest[rest.Length - 1 - (int)(wanted - low)];
-            }
-
-            float a = values[low], b = values[low + ((high - low) / 2)], c = values[high];
-            float pivot = Math.Max(Math.Min(a, b), Math.Min(Math.Max(a, b), c));
-            nint i = low, j = high;
-            while (i <= j)
-            {
-                while (values[i] > pivot)
-                    i++;
-                while (values[j] < pivot)
-                    j--;
-                if (i <= j)
-                {
-                    (values[i], values[j]) = (values[j], values[i]);
-                    i++;
-                    j--;
-                }
-            }
-
-            if (wanted <= j)
-                high = j;
-            else if (wanted >= i)
-                low = i;
-            else
-                return pivot;
+            low = values[i] < low ? values[i] : low;
+            high = values[i] > high ? values[i] : high;
         }
 
-        return values[wanted];
+        if (CountReaching(values, count, high) >= k)
+            return high;
+        for (int round = 0; round < Rounds; round++)
+        {
+            float middle = (low / 2) + (high / 2);
+            if (!(middle > low))
+                break;
+            nint reaching = CountReaching(values, count, middle);
+            if (reaching < k)
+            {
+                high = middle;
+                continue;
+            }
+
+            low = middle;
+            if (reaching == k)
+                break;
+        }
+
+        return low;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static nint CountReaching(float* values, nint count, float least)
+    {
+        Vector256<float> wide = Vector256.Create(least);
+        Vector256<int> sums = Vector256<int>.Zero;
+        nint i = 0;
+        for (; i <= count - 8; i += 8)
+            sums -= Vector256.GreaterThanOrEqual(Vector256.Load(values + i), wide).AsInt32(); // true is -1
+        nint reaching = Vector256.Sum(sums);
+        for (; i < count; i++)
+            reaching += values[i] >= least ? 1 : 0;
+        return reaching;
     }
 }

@@ -224,7 +224,9 @@ public sealed unsafe class TopKTests(IsaLevel level) : IsaFixture(level)
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 
-        Allocated();
+        // Scratch memory finds its place in the pool within a few calls.
+        for (int i = 0; i < 4; i++)
+            Allocated();
         Assert.That(Allocated(), Is.Zero);
     }
 
