@@ -283,7 +283,7 @@ internal static unsafe class GemmTile
 
         if (fromRegisters)
         {
-            TWide picked = zero;
+            TWide picked = TWide.Zero;
             picked = epilogue.Take(0, 0, c00, picked);
             if (TShape.Vectors == 2)
                 picked = epilogue.Take(0, 1, c01, picked);
@@ -323,7 +323,7 @@ internal static unsafe class GemmTile
                 if (TShape.Vectors == 2)
                     picked = epilogue.Take(11, 1, cB1, picked);
             }
-            if (!TEpilogue.Picks || TWide.GreaterThan(picked, zero) == 0)
+            if (!TEpilogue.Picks || TWide.GreaterThan(picked, TWide.Zero) == 0)
                 return false;
         }
 

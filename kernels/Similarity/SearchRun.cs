@@ -97,7 +97,7 @@ internal unsafe struct SearchRun<TWide> : IDisposable
         if (data.Rows > 0)
         {
             if (_streams)
-                Stream();
+                Stream(norms);
             else if (_search->Metric == SimilarityMetric.Cosine)
                 Multiply<Yes>(norms);
             else
@@ -108,9 +108,10 @@ internal unsafe struct SearchRun<TWide> : IDisposable
         _pool.For(_count, 8, ref settle);
     }
 
-    private readonly void Stream()
+    private readonly void Stream(float* norms)
     {
-        SearchStreamBody<TWide> body = new(_search, _lists, _workers, _queries.Fixed, _count);
+        using SearchBytes<TWide> bytes = SearchBytes<TWide>.Fits(*_search) ? new(*_search, _first, _count) : new(*_search, _first, 0);
+        SearchStreamBody<TWide> body = new(_search, _lists, _workers, _queries.Fixed, bytes, norms, _count);
         _pool.For(_search->Data.Rows, SearchStream.Grain(_search->Data, _pool.Threads), ref body);
     }
 
@@ -238,6 +239,9 @@ internal readonly record struct SearchPlan(nint BlockRows, nint GroupColumns, ni
     /// </summary>
     public const nint AheadBytes = 96 << 10;
 
+    /// <summary>Places past a block's last row in the terms of its rows: a tile's rows, or a vector's lanes.</summary>
+    public const int RowTermPadding = 16;
+
     // A block of rows and a group's packed queries share L2 with the sums between blocks of depth.
     private const int ShareOfL2 = 4;
 
@@ -267,7 +271,7 @@ internal readonly record struct SearchPlan(nint BlockRows, nint GroupColumns, ni
         jobRows = Math.Min(jobRows, GemmBlocking.RoundUp(GemmBlocking.Panels(data.Rows, 8 * threads), blockRows));
         nint floats = (copies ? blockRows : 12) * depth; // at the data's end at least one tile is copied
         floats += depth > blockDepth ? (blockRows + 12) * group : 0;
-        floats += (3 * (blockRows + 12)) + (2 * group) + 64;
+        floats += (3 * (blockRows + RowTermPadding)) + (2 * group) + 64;
         return new(blockRows, group, jobRows, copies, GemmBlocking.RoundUp(floats, 16) * sizeof(float));
     }
 }
@@ -292,9 +296,9 @@ internal readonly unsafe struct SearchBody<TWide, TScaled>(
         nint depth = search->Data.Columns;
         float* copies = (float*)(scratch + (worker * _plan.WorkerBytes));
         float* starts = copies + ((_plan.Copies ? _plan.BlockRows : 12) * depth);
-        float* scales = starts + _plan.BlockRows + 12;
-        float* squares = scales + _plan.BlockRows + 12;
-        float* cuts = squares + _plan.BlockRows + 12;
+        float* scales = starts + _plan.BlockRows + SearchPlan.RowTermPadding;
+        float* squares = scales + _plan.BlockRows + SearchPlan.RowTermPadding;
+        float* cuts = squares + _plan.BlockRows + SearchPlan.RowTermPadding;
         float* widths = cuts + _plan.GroupColumns;
         float* sums = widths + _plan.GroupColumns;
         for (nint job = start; job < end; job++)
@@ -352,36 +356,50 @@ internal readonly unsafe struct SearchBody<TWide, TScaled>(
                 squares[i] = norms[first + i] * norms[first + i];
         }
 
-        float largest = 0;
-        bool all = true;
-        for (nint i = 0; i < count; i++)
+        bool distance = search->Scorer.IsDistance;
+        float largest = Terms(distance, count, squares, starts, scales, out bool all);
+        if (TScaled.Value)
         {
-            float square = squares[i], term = 0, scale = 1;
-            if (!(square <= SafeRange.LargestSquare))
+            for (nint i = 0; i < count; i++)
             {
-                term = float.NaN;
+                if (squares[i] < SafeRange.SmallestSquare)
+                {
+                    (starts[i], scales[i]) = (Small(rows + (i * stride)), 1);
+                    all &= !float.IsNaN(starts[i]);
+                }
             }
-            else if (TScaled.Value)
-            {
-                scale = MathF.Sqrt(square);
-                if (square < SafeRange.SmallestSquare)
-                    (term, scale) = (Small(rows + (i * stride)), 1);
-            }
-            else
-            {
-                largest = Math.Max(largest, square);
-                if (search->Scorer.IsDistance)
-                    term = -square / 2;
-            }
-
-            starts[i] = term;
-            scales[i] = scale;
-            all &= !float.IsNaN(term);
         }
 
         for (nint i = count; i < count + 12; i++)
             (starts[i], scales[i]) = (0, 1); // a tile that reaches past the end
-        return new((nint)rows, stride, first, count, (nint)starts, (nint)scales, search->Scorer.IsDistance ? largest : MathF.Sqrt(largest), all);
+        return new((nint)rows, stride, first, count, (nint)starts, (nint)scales, distance ? largest : MathF.Sqrt(largest), all);
+    }
+
+    /// <summary>The rows' terms from their squared norms, and the largest of these that single precision carries.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Terms(bool distance, nint count, float* squares, float* starts, float* scales, out bool all)
+    {
+        TWide limit = TWide.Broadcast(SafeRange.LargestSquare), none = TWide.Broadcast(float.NaN);
+        TWide factor = TWide.Broadcast(distance ? -0.5f : 0f), largest = TWide.Zero, broken = TWide.Zero;
+        for (nint i = count; i < GemmBlocking.RoundUp(count, TWide.Lanes); i++)
+            squares[i] = 0;
+        for (nint i = 0; i < count; i += TWide.Lanes)
+        {
+            TWide square = TWide.Load(squares + i);
+            TWide start = TWide.SelectLess(limit, square, none, square * factor);
+            TWide.Store(starts + i, start);
+            TWide.Store(scales + i, TScaled.Value ? TWide.Sqrt(square) : TWide.Broadcast(1f));
+            largest = TWide.Max(TWide.SelectLess(limit, square, TWide.Zero, square), largest); // in this order NaN is left out
+            broken += start * TWide.Zero;
+        }
+
+        float most = 0;
+        float* lanes = stackalloc float[TWide.Lanes];
+        TWide.Store(lanes, largest);
+        for (int lane = 0; lane < TWide.Lanes; lane++)
+            most = Math.Max(most, lanes[lane]);
+        all = !float.IsNaN(TWide.Sum(broken));
+        return most;
     }
 
     // A row too short for its cosine: the zero vector's products are all 0, as its cosine is, if it has one.

@@ -10,7 +10,7 @@ internal static unsafe class SearchStream
     /// Up to here the streaming loops are faster than the tile, whose work is the same for one query as for a vector of
     /// them.
     /// </summary>
-    public const int MostQueries = 4;
+    public const int MostQueries = 6;
 
     // Bytes of rows whose sums are taken at one go: the second query finds them in L2.
     private const nint BlockBytes = 256 << 10;
@@ -56,16 +56,21 @@ internal static unsafe class SearchStream
     /// the callers score them one by one in double precision.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Scales(SimilarityMetric metric, int count, float* scales, float* norms)
+    public static void Scales<TWide>(SimilarityMetric metric, int count, float* scales, float* norms)
+        where TWide : unmanaged, IWide<TWide>
     {
-        for (int i = 0; i < count; i++)
+        TWide largest = TWide.Broadcast(SafeRange.LargestSquare), smallest = TWide.Broadcast(SafeRange.SmallestSquare);
+        TWide one = TWide.Broadcast(1f), none = TWide.Broadcast(float.NaN);
+        bool cosine = metric == SimilarityMetric.Cosine;
+        for (int i = 0; i < count; i += TWide.Lanes)
         {
-            float square = norms[i];
-            bool cosine = metric == SimilarityMetric.Cosine;
-            bool safe = square <= SafeRange.LargestSquare && !(cosine && square < SafeRange.SmallestSquare);
-            float norm = safe ? MathF.Sqrt(square) : float.NaN;
-            scales[i] = cosine || !safe ? 1f / norm : 1f;
-            norms[i] = cosine && safe ? 1f : norm;
+            TWide square = TWide.Load(norms + i);
+            TWide norm = TWide.SelectLess(largest, square, none, TWide.Sqrt(square));
+            if (cosine)
+                norm = TWide.SelectLess(square, smallest, none, norm);
+            TWide unit = TWide.MultiplyAdd(norm, TWide.Zero, one);
+            TWide.Store(scales + i, cosine ? one / norm : unit);
+            TWide.Store(norms + i, cosine ? unit : norm);
         }
     }
 
@@ -87,16 +92,26 @@ internal static unsafe class SearchStream
 /// <param name="lists">Lists for each worker.</param>
 /// <param name="workers">The workers' own memory.</param>
 /// <param name="factors">For each query what its rows' error scales are multiplied by.</param>
+/// <param name="bytes">The queries as integers, if the data are bytes that go that way; else none.</param>
+/// <param name="knownNorms">The norms of the data's rows, or null.</param>
 /// <param name="queries">Queries of this run.</param>
-internal readonly unsafe struct SearchStreamBody<TWide>(SearchProblem* search, SearchLists lists, SearchWorker* workers, float* factors, nint queries) : IRangeBody
+internal readonly unsafe struct SearchStreamBody<TWide>(
+    SearchProblem* search, SearchLists lists, SearchWorker* workers, float* factors, SearchBytes<TWide> bytes, float* knownNorms, nint queries) : IRangeBody
     where TWide : unmanaged, IWide<TWide>
 {
     private readonly SearchLists _lists = lists;
+    private readonly SearchBytes<TWide> _bytes = bytes;
 
     public void Invoke(int worker, nint start, nint end)
     {
         RangeAction action = new(this, worker, start, end);
         RowsView data = search->Data;
+        if (_bytes.Count > 0)
+        {
+            action.RunBytes();
+            return;
+        }
+
         bool inPlace = data.Type == ElementType.Float32 || (data.Columns % TWide.Lanes == 0 && !(data.Scales is not null && search->Scorer.IsDistance));
         if (inPlace)
             RowElements.Dispatch(data.Type, ref action);
@@ -115,6 +130,20 @@ internal readonly unsafe struct SearchStreamBody<TWide>(SearchProblem* search, S
             int block = SearchStream.BlockRows(data);
             for (nint row = start; row < end; row += block)
                 _body.Block<TElement>(worker, data.Row(row), data.StrideBytes, row, (int)Math.Min(block, end - row), data.Scales);
+        }
+
+        public void RunBytes()
+        {
+            RowsView data = _body.Data;
+            int block = SearchStream.BlockRows(data);
+            for (nint row = start; row < end; row += block)
+            {
+                int count = (int)Math.Min(block, end - row);
+                if (data.Type == ElementType.Int8)
+                    _body.Bytes<sbyte>(worker, row, count);
+                else
+                    _body.Bytes<byte>(worker, row, count);
+            }
         }
 
         /// <summary>Rows whose ends do not fill a vector, or whose differences need their scale, are turned into floats first.</summary>
@@ -151,19 +180,44 @@ internal readonly unsafe struct SearchStreamBody<TWide>(SearchProblem* search, S
             float* query = search->Queries.Row(_lists.FirstQuery + q);
             if (distance)
                 RowKernels.Many<TWide, TElement, SquaredDifferenceSum, No>(query, rows, stride, count, dimension, sums, norms);
-            else if (q == 0)
+            else if (q == 0 && knownNorms is null)
                 RowKernels.Many<TWide, TElement, ProductSum, Yes>(query, rows, stride, count, dimension, sums, norms);
             else
                 RowKernels.Many<TWide, TElement, ProductSum, No>(query, rows, stride, count, dimension, sums, norms);
+            if (q == 0 && !distance && knownNorms is not null)
+                Square(knownNorms + row, count, norms);
             if (q == 0 && !distance)
                 Scale(rowScales is null ? null : rowScales + row, count, scales, norms);
-            CandidateList* list = _lists.List(worker, q);
-            if (_lists.Workers > 1)
-                list->Raise(Volatile.Read(ref _lists.Shared[q]));
-            Compare(list, workers + worker, factors[q], distance, row, count, sums, scales, norms);
-            if (list->Threshold > Volatile.Read(ref _lists.Shared[q]))
-                Volatile.Write(ref _lists.Shared[q], list->Threshold);
+            Compare(worker, q, factors[q], distance, row, count, sums, scales, norms);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Bytes<TByte>(int worker, nint row, int count)
+        where TByte : unmanaged
+    {
+        float* scores = stackalloc float[SearchStream.MostBlockRows + 16]; // a group of four may reach past the last row
+        float* ones = stackalloc float[SearchStream.MostBlockRows + 16];
+        float* widths = stackalloc float[SearchStream.MostBlockRows + 16];
+        new Span<float>(ones, count).Fill(1f);
+        for (nint q = 0; q < queries; q++)
+        {
+            if (search->Metric == SimilarityMetric.Dot)
+                _bytes.Scores<TByte, No>(*search, _lists.FirstQuery, q, factors[q], row, count, scores, widths);
+            else
+                _bytes.Scores<TByte, Yes>(*search, _lists.FirstQuery, q, factors[q], row, count, scores, widths);
+            Compare(worker, q, 1f, false, row, count, scores, ones, widths);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Square(float* norms, int count, float* squares)
+    {
+        int i = 0;
+        for (; i <= count - TWide.Lanes; i += TWide.Lanes)
+            TWide.Store(squares + i, TWide.Load(norms + i) * TWide.Load(norms + i));
+        for (; i < count; i++)
+            squares[i] = norms[i] * norms[i];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -171,14 +225,18 @@ internal readonly unsafe struct SearchStreamBody<TWide>(SearchProblem* search, S
     {
         for (int i = 0; rowScales is not null && i < count; i++)
             norms[i] *= rowScales[i] * rowScales[i];
-        SearchStream.Scales(search->Metric, count, scales, norms);
+        SearchStream.Scales<TWide>(search->Metric, count, scales, norms);
         for (int i = 0; rowScales is not null && i < count; i++)
             scales[i] *= rowScales[i];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Compare(CandidateList* list, SearchWorker* worker, float factor, bool distance, nint row, int count, float* sums, float* scales, float* norms)
+    private void Compare(int worker, nint query, float factor, bool distance, nint row, int count, float* sums, float* scales, float* norms)
     {
+        CandidateList* list = _lists.List(worker, query);
+        ref float shared = ref _lists.Shared[query];
+        if (_lists.Workers > 1)
+            list->Raise(Volatile.Read(ref shared));
         TWide wideFactor = TWide.Broadcast(factor), threshold = TWide.Broadcast(list->Threshold);
         for (int i = 0; i < count; i += TWide.Lanes)
         {
@@ -190,8 +248,11 @@ internal readonly unsafe struct SearchStreamBody<TWide>(SearchProblem* search, S
             // What is not surely refused: NaN has to be looked at, for such rows are scored exactly.
             uint passed = ~TWide.GreaterThan(threshold, upper) & (count - i < TWide.Lanes ? (1u << (count - i)) - 1 : (uint)((1ul << TWide.Lanes) - 1));
             if (passed != 0)
-                threshold = TWide.Broadcast(Pass(list, worker, passed, factor, distance, row, i, sums, scales, norms));
+                threshold = TWide.Broadcast(Pass(list, workers + worker, passed, factor, distance, row, i, sums, scales, norms));
         }
+
+        if (list->Threshold > Volatile.Read(ref shared))
+            Volatile.Write(ref shared, list->Threshold);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]

@@ -264,7 +264,7 @@ internal readonly unsafe struct ScoresStreamBody<TWide>(
                 else
                     RowKernels.Many<TWide, Float32Element, ProductSum, No>(query, rows, stride, count, _data.Columns, sums, norms);
                 if (q == 0 && !metric.IsDistance())
-                    SearchStream.Scales(metric, count, scales, norms);
+                    SearchStream.Scales<TWide>(metric, count, scales, norms);
                 Write(query, _scores.Row(q) + row, row, count, sums, scales);
             }
         }
