@@ -69,7 +69,7 @@ public static class Isa
         return new IsaScope(level);
     }
 
-    /// <summary>Runs <paramref name="action"/> compiled for the level in force. The only switch over levels.</summary>
+    /// <summary>Runs <paramref name="action"/> compiled for the level in force.</summary>
     internal static void Dispatch<TAction>(ref TAction action)
         where TAction : struct, IWideAction
     {
@@ -86,6 +86,27 @@ public static class Isa
                 break;
             default:
                 action.Run<WideScalar>();
+                break;
+        }
+    }
+
+    /// <summary><see cref="Dispatch"/> for work on bytes and bits.</summary>
+    internal static void DispatchBytes<TAction>(ref TAction action)
+        where TAction : struct, IWideBytesAction
+    {
+        switch (Level)
+        {
+            case IsaLevel.Avx512:
+                action.Run<WideBytes512>();
+                break;
+            case IsaLevel.Avx2:
+                action.Run<WideBytes256>();
+                break;
+            case IsaLevel.Portable:
+                action.Run<WideBytes128>();
+                break;
+            default:
+                action.RunScalar();
                 break;
         }
     }
