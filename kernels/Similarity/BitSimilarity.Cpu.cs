@@ -88,8 +88,8 @@ internal readonly unsafe struct BitScanAction<TSink>(
     MatrixView<byte> queries, MatrixView<byte> data, BitMetric metric, TSink sink, WorkerPool pool) : IWideBytesAction
     where TSink : struct, IBitSink
 {
-    // Packing costs a row about as much as three queries do row by row; Jaccard counts the rows' own bits besides.
-    private nint MostStreamed => metric == BitMetric.Hamming ? 3 : 2;
+    // Packing costs a row about as much as three queries do row by row.
+    private const nint MostStreamed = 3;
 
     private readonly MatrixView<byte> _queries = queries;
     private readonly MatrixView<byte> _data = data;

@@ -34,12 +34,15 @@ internal readonly struct BitAnd : IBitOperation
         where TBytes : unmanaged, IWideBytes<TBytes> => a & b;
 }
 
-/// <summary>Counts of one query with some rows.</summary>
+/// <summary>Counts of one query with some rows, and whether any of them is worth a look.</summary>
 internal unsafe interface IBitCounter
 {
     /// <summary>counts[i] = bits set in (query op row i), for <paramref name="count"/> rows.</summary>
     static abstract void Count<TOperation>(byte* query, byte* rows, nint stride, int count, nint bytes, int* counts)
         where TOperation : struct, IBitOperation;
+
+    /// <summary>Whether any pair may pass for Jaccard, given the common bits and the rows' own.</summary>
+    static abstract bool AnyAbove(int* common, int* rowBits, int count, int queryBits, BitLimit limit);
 }
 
 /// <summary>64 bits at a time.</summary>
@@ -78,6 +81,18 @@ internal readonly unsafe struct BitWordCounter : IBitCounter
     {
         for (int i = 0; i < count; i++, rows += stride)
             counts[i] = BitWords.Count<TOperation>(query, rows, 0, bytes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static bool AnyAbove(int* common, int* rowBits, int count, int queryBits, BitLimit limit)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            if (limit.Passes(BitMetric.Jaccard, common[i], queryBits + rowBits[i]))
+                return true;
+        }
+
+        return false;
     }
 }
 
@@ -137,6 +152,26 @@ internal readonly unsafe struct BitVectorCounter<TBytes> : IBitCounter
 
         for (; i < count; i++)
             counts[i] = BitWords.Count<TOperation>(query, rows + (i * stride), 0, bytes);
+    }
+
+    /// <remarks>
+    /// In floats. The sum, the share and their product are rounded three times, by 2^-24 of their size each, which the
+    /// share's own 2^-21 less outweighs: the bound is never too high.
+    /// </remarks>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static bool AnyAbove(int* common, int* rowBits, int count, int queryBits, BitLimit limit)
+    {
+        int i = 0;
+        Vector128<float> share = Vector128.Create(limit.Share / 4294967296f * (1f - (1f / (1 << 21))));
+        Vector128<int> bits = Vector128.Create(queryBits), passed = Vector128.Create(limit.IsOpen ? -1 : 0);
+        for (; i <= count - 4; i += 4)
+        {
+            Vector128<int> sums = bits + Vector128.Load(rowBits + i);
+            Vector128<float> bounds = share * Vector128.ConvertToSingle(sums);
+            passed |= Vector128.GreaterThan(Vector128.ConvertToSingle(Vector128.Load(common + i)), bounds).AsInt32() | Vector128.Equals(sums, Vector128<int>.Zero);
+        }
+
+        return passed != Vector128<int>.Zero || (i < count && BitWordCounter.AnyAbove(common + i, rowBits + i, count - i, queryBits, limit));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -219,7 +254,7 @@ internal readonly unsafe struct BitStreamBody<TCounter, TOperation, TSink>(
                 TCounter.Count<TOperation>(_queries.Row(query), _data.Row(row), _data.Stride, count, bytes, counts);
                 bool any = metric == BitMetric.Hamming
                     ? AnyBelow(counts, count, limits[query].Below)
-                    : AnyAbove(counts, rowBits, count, queryBits[query], limits[query]);
+                    : TCounter.AnyAbove(counts, rowBits, count, queryBits[query], limits[query]);
                 if (!any)
                     continue;
                 for (int i = 0; i < count; i++)
@@ -241,21 +276,6 @@ internal readonly unsafe struct BitStreamBody<TCounter, TOperation, TSink>(
             signs |= (counts[i] - below) | (counts[i + 1] - below) | (counts[i + 2] - below) | (counts[i + 3] - below);
         for (; i < count; i++)
             signs |= counts[i] - below;
-        return signs < 0;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static bool AnyAbove(int* counts, int* rowBits, int count, int queryBits, BitLimit limit)
-    {
-        if (limit.IsOpen)
-            return true;
-        int signs = 0;
-        for (int i = 0; i < count; i++)
-        {
-            int sum = queryBits + rowBits[i];
-            signs |= ((int)(((ulong)(uint)sum * limit.Share) >> 32) - counts[i]) | (sum - 1);
-        }
-
         return signs < 0;
     }
 }
