@@ -28,10 +28,20 @@ internal readonly unsafe struct GemmAction<TActivation>(GemmOperand rows, GemmOp
             GemmLoops<TWide, NarrowTile, GemmStoreTransposed<TActivation>>.Run(b, a, new(_target), workers);
         else if (m <= GemmBlocking.TurnedPanels * WideTile.Columns<TWide>() && n > 4 * m && b.DepthStride == 1)
             GemmLoops<TWide, WideTile, GemmStoreTransposed<TActivation>>.Run(b, a, new(_target), workers);
-        else if (n <= TWide.Lanes)
-            GemmLoops<TWide, NarrowTile, GemmStore<TActivation>>.Run(a, b, new(_target), workers);
+        else if (TActivation.IsShort)
+            Store<TWide, GemmStore<TActivation>>(a, b, new(_target), workers);
         else
-            GemmLoops<TWide, WideTile, GemmStore<TActivation>>.Run(a, b, new(_target), workers);
+            Store<TWide, GemmStoreByMemory<TActivation>>(a, b, new(_target), workers);
+    }
+
+    private static void Store<TWide, TStore>(in GemmOperand a, in GemmOperand b, TStore store, WorkerPool workers)
+        where TWide : unmanaged, IWide<TWide>
+        where TStore : struct, IGemmStore<TStore>
+    {
+        if (b.Lanes <= TWide.Lanes)
+            GemmLoops<TWide, NarrowTile, TStore>.Run(a, b, store, workers);
+        else
+            GemmLoops<TWide, WideTile, TStore>.Run(a, b, store, workers);
     }
 }
 

@@ -97,12 +97,11 @@ internal interface IGemmStore<TSelf> : ITileEpilogue
     TSelf ForBlock(bool first, bool last);
 }
 
-/// <summary>Stores tiles as they come: from registers unless factors other than 0 and 1 or a long function ask for more.</summary>
+/// <summary>Stores tiles as they come: from registers unless factors other than 0 and 1 ask for more. For short functions.</summary>
 internal unsafe struct GemmStore<TActivation> : IGemmStore<GemmStore<TActivation>>
     where TActivation : struct, IActivation
 {
     private readonly GemmTarget _target;
-    private readonly bool _short;
     private float* _c;
     private float* _addend; // what is added to a row of the tile: C itself, the bias, or nothing
     private readonly nint _addendStride;
@@ -111,18 +110,11 @@ internal unsafe struct GemmStore<TActivation> : IGemmStore<GemmStore<TActivation
     public GemmStore(in GemmTarget target)
     {
         _target = target;
-        FromRegisters = target.Alpha == 1f && target.Beta is 0f or 1f && (TActivation.IsShort || !target.Last);
-        _short = TActivation.IsShort && target.Last;
+        FromRegisters = target.Alpha == 1f && target.Beta is 0f or 1f;
         _addendStride = target.Bias is null ? target.C.Stride : 0;
         bool aligned = (nuint)target.C.Data % Prefetch.LineBytes == 0 && target.C.Stride % (Prefetch.LineBytes / sizeof(float)) == 0;
         _beyondLine = aligned ? 0 : (Prefetch.LineBytes / sizeof(float)) - 1;
     }
-
-    public static bool Starts => false;
-
-    public static bool Picks => false;
-
-    public static bool Fetches => false;
 
     public bool FromRegisters { get; }
 
@@ -180,7 +172,7 @@ internal unsafe struct GemmStore<TActivation> : IGemmStore<GemmStore<TActivation
     {
         if (_addend is not null)
             sums += TWide.Load(_addend + (i * _addendStride) + (v * TWide.Lanes));
-        if (TActivation.IsShort && _short)
+        if (_target.Last)
             sums = TActivation.Apply(sums);
         TWide.Store(_c + (i * _target.C.Stride) + (v * TWide.Lanes), sums);
         return picked;
@@ -196,17 +188,50 @@ internal unsafe struct GemmStore<TActivation> : IGemmStore<GemmStore<TActivation
     }
 }
 
+/// <summary>Stores tiles by memory: for functions too long for the registers of the tile.</summary>
+internal readonly unsafe struct GemmStoreByMemory<TActivation>(GemmTarget target) : IGemmStore<GemmStoreByMemory<TActivation>>
+    where TActivation : struct, IActivation
+{
+    private readonly GemmTarget _target = target;
+
+    public bool FromRegisters => false;
+
+    public GemmStoreByMemory<TActivation> ForBlock(bool first, bool last) => new(_target.ForBlock(first, last));
+
+    public void Begin<TWide, TShape>(nint row, nint column)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape
+    {
+    }
+
+    public byte* Fetch(nint depth, out nint step)
+    {
+        step = 0;
+        return null;
+    }
+
+    public TWide Start<TWide>(int i, int v)
+        where TWide : unmanaged, IWide<TWide> => TWide.Zero;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TWide Take<TWide>(int i, int v, TWide sums, TWide picked)
+        where TWide : unmanaged, IWide<TWide> => picked;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Finish<TWide, TShape>(float* tile, nint row, nint column, int rows, int columns)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape
+    {
+        for (int i = 0; i < rows; i++)
+            _target.Store<TWide, TActivation>(tile + (i * TShape.Columns<TWide>()), row + i, column, columns);
+    }
+}
+
 /// <summary>The same where the product was computed transposed: all tiles go by memory, where they are turned.</summary>
 internal readonly unsafe struct GemmStoreTransposed<TActivation>(GemmTarget target) : IGemmStore<GemmStoreTransposed<TActivation>>
     where TActivation : struct, IActivation
 {
     private readonly GemmTarget _target = target;
-
-    public static bool Starts => false;
-
-    public static bool Picks => false;
-
-    public static bool Fetches => false;
 
     public bool FromRegisters => false;
 

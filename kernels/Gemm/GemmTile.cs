@@ -14,13 +14,13 @@ namespace EmbeddingKernels.Core;
 internal unsafe interface ITileEpilogue
 {
     /// <summary>Whether sums begin at <see cref="Start"/> instead of at zero; a constant for the compiler.</summary>
-    static abstract bool Starts { get; }
+    static virtual bool Starts => false;
 
     /// <summary>Whether <see cref="Take"/> picks tiles that <see cref="Finish"/> must see; a constant for the compiler.</summary>
-    static abstract bool Picks { get; }
+    static virtual bool Picks => false;
 
     /// <summary>Whether the tile's loop asks for memory that is wanted later (<see cref="Fetch"/>); a constant for the compiler.</summary>
-    static abstract bool Fetches { get; }
+    static virtual bool Fetches => false;
 
     /// <summary>
     /// Where that memory begins, and the bytes to go on by with each k. Spread over the loop, because a burst of requests

@@ -28,10 +28,6 @@ internal unsafe struct SearchSums<TContinues>(float* sums, float* starts) : ITil
 
     public static bool Starts => true;
 
-    public static bool Picks => false;
-
-    public static bool Fetches => false;
-
     public readonly bool FromRegisters => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -138,12 +138,6 @@ internal readonly unsafe struct ScoresStore(
     private readonly MatrixView<float> _data = data;
     private readonly MatrixView<float> _scores = scores;
 
-    public static bool Starts => false;
-
-    public static bool Picks => false;
-
-    public static bool Fetches => false;
-
     public bool FromRegisters => false;
 
     public ScoresStore ForBlock(bool first, bool last) => new(_queries, _data, metric, rowTerms, columnTerms, _scores, first, last);
