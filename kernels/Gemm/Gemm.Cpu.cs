@@ -64,12 +64,16 @@ internal static unsafe class GemmLoops<TWide, TShape, TStore>
         // Columns that only one block of rows meets are packed panel by panel in the job that uses them, and stay in L1.
         bool columnsByJob = !columnsInPlace && rows.Lanes <= GemmBlocking.BlockRows;
 
+        // Rows are packed by the job that uses them, too, where no other job does: they go straight to its L2.
+        bool rowsByJob = !rowsInPlace && pool.Threads == 1;
+
         // In place only what is left over of whole panels is packed, so that no tile reads past an operand's end.
         nint blockDepth = Math.Min(depth, GemmBlocking.Depth);
         nint columnPanels = columnsInPlace ? 1
             : columnsByJob ? pool.Threads * GemmJobs<TWide, TShape, TStore>.OwnPanels
             : GemmBlocking.Panels(Math.Min(columns.Lanes, extent), tileColumns);
-        using Scratch<float> packedRows = new((rowsInPlace ? tileRows : GemmBlocking.RoundUp(Math.Min(rows.Lanes, extent), tileRows)) * blockDepth);
+        nint rowPanels = rowsInPlace ? 1 : GemmBlocking.Panels(Math.Min(rows.Lanes, rowsByJob ? GemmBlocking.BlockRows : extent), tileRows);
+        using Scratch<float> packedRows = new(rowPanels * tileRows * blockDepth);
         using Scratch<float> packedColumns = new(columnPanels * tileColumns * blockDepth);
         for (nint j = 0; j < columns.Lanes; j += extent)
         {
@@ -82,12 +86,12 @@ internal static unsafe class GemmLoops<TWide, TShape, TStore>
                     blockDepth = Math.Min(GemmBlocking.Depth, depth - k);
                     GemmSide a = new(rows.Slice(i, rowCount, k, blockDepth), tileRows, rowsInPlace, packedRows.Pointer);
                     GemmSide b = new(columns.Slice(j, columnCount, k, blockDepth), tileColumns, columnsInPlace, packedColumns.Pointer);
-                    GemmPackBody pack = new(a, b, withColumns: !columnsByJob);
+                    GemmPackBody pack = new(a, b, withRows: !rowsByJob, withColumns: !columnsByJob);
                     if (pack.Count > 0 && blockDepth > 0)
                         pool.For(pack.Count, pack.Grain(pool.Threads), ref pack);
 
                     bool last = k + blockDepth == depth;
-                    GemmJobs<TWide, TShape, TStore> jobs = new(a, b, columnsByJob, blockDepth, i, j, store.ForBlock(k == 0, last), pool.Threads);
+                    GemmJobs<TWide, TShape, TStore> jobs = new(a, b, rowsByJob, columnsByJob, blockDepth, i, j, store.ForBlock(k == 0, last), pool.Threads);
                     pool.For(jobs.Count, 1, ref jobs);
                 }
             }
@@ -127,19 +131,21 @@ internal readonly unsafe struct GemmSide(GemmOperand operand, int width, bool in
 }
 
 /// <summary>Packs the panels of both sides as one parallel loop.</summary>
-internal readonly struct GemmPackBody(GemmSide a, GemmSide b, bool withColumns) : IRangeBody
+internal readonly struct GemmPackBody(GemmSide a, GemmSide b, bool withRows, bool withColumns) : IRangeBody
 {
     private readonly GemmSide _a = a;
     private readonly GemmSide _b = b;
 
-    public nint Count => _a.PackedPanels + (withColumns ? _b.PackedPanels : 0);
+    public nint Count => RowPanels + (withColumns ? _b.PackedPanels : 0);
+
+    private nint RowPanels => withRows ? _a.PackedPanels : 0;
 
     /// <summary>A few ranges per thread; a thread alone takes all.</summary>
     public nint Grain(int threads) => threads == 1 ? Count : (Count / (threads * 4)) + 1;
 
     public void Invoke(int worker, nint start, nint end)
     {
-        nint split = _a.PackedPanels;
+        nint split = RowPanels;
         if (start < split)
             _a.Pack(start, Math.Min(end, split));
         if (end > split)
@@ -158,6 +164,7 @@ internal struct GemmJobs<TWide, TShape, TEpilogue> : IRangeBody
 
     private readonly GemmSide _a;
     private readonly GemmSide _b;
+    private readonly bool _rowsByJob;
     private readonly bool _columnsByJob;
     private readonly nint _depth;
     private readonly nint _row;
@@ -168,16 +175,18 @@ internal struct GemmJobs<TWide, TShape, TEpilogue> : IRangeBody
 
     /// <param name="a">Rows.</param>
     /// <param name="b">Columns.</param>
+    /// <param name="rowsByJob">Rows are not packed yet.</param>
     /// <param name="columnsByJob">Columns are not packed yet.</param>
     /// <param name="depth">k.</param>
     /// <param name="row">Number of the first row, for the epilogue.</param>
     /// <param name="column">Number of the first column, for the epilogue.</param>
     /// <param name="epilogue">Gets the tiles; each job has a copy.</param>
     /// <param name="threads">Threads that share the jobs.</param>
-    public GemmJobs(in GemmSide a, in GemmSide b, bool columnsByJob, nint depth, nint row, nint column, TEpilogue epilogue, int threads)
+    public GemmJobs(in GemmSide a, in GemmSide b, bool rowsByJob, bool columnsByJob, nint depth, nint row, nint column, TEpilogue epilogue, int threads)
     {
         _a = a;
         _b = b;
+        _rowsByJob = rowsByJob;
         _columnsByJob = columnsByJob;
         _depth = depth;
         _row = row;
@@ -196,26 +205,27 @@ internal struct GemmJobs<TWide, TShape, TEpilogue> : IRangeBody
         {
             nint row = job / ColumnJobs * _jobRows, column = job % ColumnJobs * _jobColumns;
             nint endRow = Math.Min(row + _jobRows, _a.Lanes), endColumn = Math.Min(column + _jobColumns, _b.Lanes);
+            GemmPanels packedRows = _rowsByJob ? _a.PackOwn(row, endRow - row, worker, 0) : _a.Packed(Math.Clamp(_a.InPlaceLanes, row, endRow), 0);
             nint step = _columnsByJob ? OwnPanels * TShape.Columns<TWide>() : endColumn - column;
             for (; column < endColumn; column += step)
             {
                 nint next = Math.Min(column + step, endColumn);
                 nint split = _columnsByJob ? column : Math.Clamp(_b.InPlaceLanes, column, endColumn);
                 if (split > column)
-                    Rows(_b.InPlace(column), row, endRow, column, split);
+                    Rows(packedRows, _b.InPlace(column), row, endRow, column, split);
                 if (next > split)
-                    Rows(_columnsByJob ? _b.PackOwn(column, next - column, worker, OwnPanels) : _b.Packed(split, TShape.Columns<TWide>()), row, endRow, split, next);
+                    Rows(packedRows, _columnsByJob ? _b.PackOwn(column, next - column, worker, OwnPanels) : _b.Packed(split, TShape.Columns<TWide>()), row, endRow, split, next);
             }
         }
     }
 
-    private void Rows(in GemmPanels b, nint row, nint endRow, nint column, nint endColumn)
+    private void Rows(in GemmPanels packedRows, in GemmPanels b, nint row, nint endRow, nint column, nint endColumn)
     {
         nint split = Math.Clamp(_a.InPlaceLanes, row, endRow);
         if (split > row)
             Multiply<PlainTileRows>(_a.InPlace(row), b, row, split, column, endColumn);
         if (endRow > split)
-            Multiply<PackedTileRows>(_a.Packed(split, 0), b, split, endRow, column, endColumn);
+            Multiply<PackedTileRows>(packedRows, b, split, endRow, column, endColumn);
     }
 
     private void Multiply<TRows>(in GemmPanels a, in GemmPanels b, nint row, nint endRow, nint column, nint endColumn)

@@ -94,7 +94,7 @@ internal readonly unsafe struct SearchQueries<TWide> : IDisposable
             GemmSide wideSide = new(GemmOperand.OfRows(copy.Slice(0, wide)).Slice(0, wide, k, depth), WideTile.Columns<TWide>(), false, Panels(k, depth, 0, 1).Data);
             GemmSide narrowSide = new(
                 GemmOperand.OfRows(copy.Slice(wide, count - wide)).Slice(0, count - wide, k, depth), NarrowTile.Columns<TWide>(), false, Panels(k, depth, wide, 1).Data);
-            GemmPackBody pack = new(wideSide, narrowSide, withColumns: true);
+            GemmPackBody pack = new(wideSide, narrowSide, withRows: true, withColumns: true);
             pool.For(pack.Count, pack.Grain(pool.Threads), ref pack);
         }
     }
