@@ -8,7 +8,7 @@ internal static unsafe class LowPrecisionSearch
 {
     private const int K = 10;
 
-    private static readonly ElementType[] Types = [ElementType.Float32];
+    private static readonly ElementType[] Types = [ElementType.Float32, ElementType.BFloat16, ElementType.Float16, ElementType.Int8];
 
     public static void Run(TextWriter output, SearchProblem problem, List<ISearchPeer> peers, USearch? usearch, NumKong? numKong, bool quick)
     {
@@ -145,8 +145,7 @@ internal static unsafe class LowPrecisionSearch
             MatrixView<float> wanted = new(_floats.Pointer, queries, Data.Columns);
             MatrixView<long> ids = new(_ids.Pointer, queries, K);
             MatrixView<float> scores = new(_scores.Pointer, queries, K);
-            MatrixView<float> data = new((float*)Data.Data, Data.Rows, Data.Columns);
-            return new("ours", () => Similarity.TopK(wanted, data, K, SimilarityMetric.Dot, ids, scores, excludeSelf: false, pool));
+            return new("ours", () => Similarity.TopK(wanted, Data, K, SimilarityMetric.Dot, ids, scores, excludeSelf: false, pool));
         }
 
         /// <summary>How many of our latest ids the peer found too.</summary>
