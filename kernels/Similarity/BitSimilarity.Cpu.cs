@@ -62,8 +62,7 @@ internal readonly unsafe struct BitScan(MatrixView<byte> queries, MatrixView<byt
         List<RangeHit> hits = lists[0];
         foreach (List<RangeHit> more in lists.AsSpan(1))
             hits.AddRange(more);
-        hits.Sort((x, y) =>
-            x.Query != y.Query ? x.Query.CompareTo(y.Query) : x.Closeness != y.Closeness ? y.Closeness.CompareTo(x.Closeness) : x.Id.CompareTo(y.Id));
+        hits.Sort();
         return new RangeResult(checked((int)_queries.Rows), hits, metric == BitMetric.Hamming);
     }
 

@@ -54,12 +54,19 @@ internal readonly unsafe struct SearchProblem(
     public SearchProblem WithData(RowsView data, nint firstId) => new(Queries, data, kept, Radius, metric, zeroVectors, excludeSelf, firstId);
 }
 
-/// <summary>A row within the radius of a range search.</summary>
-internal readonly struct RangeHit(nint query, long id, float closeness)
+/// <summary>A row within the radius of a range search; sorted by query, then the closest first, then the lower index.</summary>
+internal readonly struct RangeHit(nint query, long id, float closeness) : IComparable<RangeHit>
 {
     public readonly nint Query = query;
     public readonly long Id = id;
     public readonly float Closeness = closeness;
+
+    public int CompareTo(RangeHit other)
+    {
+        if (Query != other.Query)
+            return Query.CompareTo(other.Query);
+        return Closeness != other.Closeness ? other.Closeness.CompareTo(Closeness) : Id.CompareTo(other.Id);
+    }
 }
 
 /// <summary>What one worker of a search has to itself.</summary>

@@ -45,16 +45,8 @@ internal readonly unsafe struct RangeAction(SearchProblem search, WorkerPool poo
                     hits.Add(worker.Hits[i]);
             }
 
-            hits.Sort(start, hits.Count - start, HitOrder.Instance);
+            hits.Sort(start, hits.Count - start, null);
         }
-    }
-
-    private sealed class HitOrder : IComparer<RangeHit>
-    {
-        public static readonly HitOrder Instance = new();
-
-        public int Compare(RangeHit x, RangeHit y) =>
-            x.Query != y.Query ? x.Query.CompareTo(y.Query) : x.Closeness != y.Closeness ? y.Closeness.CompareTo(x.Closeness) : x.Id.CompareTo(y.Id);
     }
 }
 
