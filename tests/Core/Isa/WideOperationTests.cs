@@ -44,6 +44,18 @@ public sealed class WideOperationTests(IsaLevel level) : IsaFixture(level)
         CheckFused<NegatedMultiplyAdd>((a, b, c) => MathF.FusedMultiplyAdd(-a, b, c), (a, b, c) => c - (a * b));
 
     [Test]
+    public void AccumulateHasTheBitsOfMultiplyAdd()
+    {
+        (float[] a, float[] b, float[] c) = TestFloats.Triples();
+        float[] result = Elementwise.Run<Accumulate>(a, b, c), expected = Elementwise.Run<MultiplyAdd>(a, b, c);
+        for (int i = 0; i < result.Length; i++)
+        {
+            if (!TestFloats.Same(result[i], expected[i]))
+                Assert.Fail($"{c[i]:R} += {a[i]:R} * {b[i]:R} gives {result[i]:R}, expected {expected[i]:R}");
+        }
+    }
+
+    [Test]
     public void ScaleByPowerOfTwoRoundsOnce()
     {
         List<float> values = [];
@@ -183,6 +195,16 @@ public sealed class WideOperationTests(IsaLevel level) : IsaFixture(level)
     {
         public static TWide Apply<TWide>(TWide a, TWide b, TWide c)
             where TWide : unmanaged, IWide<TWide> => TWide.MultiplyAdd(a, b, c);
+    }
+
+    private readonly struct Accumulate : IOperation
+    {
+        public static TWide Apply<TWide>(TWide a, TWide b, TWide c)
+            where TWide : unmanaged, IWide<TWide>
+        {
+            TWide.Accumulate(ref c, a, b);
+            return c;
+        }
     }
 
     private readonly struct NegatedMultiplyAdd : IOperation
