@@ -6,7 +6,10 @@ namespace EmbeddingKernels.Core;
 /// <param name="BlockRows">Rows whose tiles are computed at one go, from L2.</param>
 /// <param name="GroupColumns">Queries that meet a block of rows at one go; a multiple of the wide tile.</param>
 /// <param name="JobRows">Rows of a job; a multiple of BlockRows.</param>
-/// <param name="Copies">Rows are copied to floats: they are stored otherwise, or have their centre taken off.</param>
+/// <param name="Copies">
+/// Rows are copied to floats without gaps: they are stored otherwise, or are no whole number of floats apart, or have their
+/// centre taken off.
+/// </param>
 /// <param name="WorkerBytes">Scratch memory of each worker.</param>
 internal readonly record struct SearchPlan(nint BlockRows, nint GroupColumns, nint JobRows, bool Copies, nint WorkerBytes)
 {
@@ -45,7 +48,7 @@ internal readonly record struct SearchPlan(nint BlockRows, nint GroupColumns, ni
             groups = Math.Max(groups, 4 * threads); // so few rows that queries have to be shared out
         int wide = WideTile.Columns<TWide>();
         nint group = Math.Max(GemmBlocking.RoundUp(GemmBlocking.Panels(queries, groups), wide), wide);
-        bool copies = data.Type != ElementType.Float32 || centred;
+        bool copies = data.Type != ElementType.Float32 || centred || data.StrideBytes % sizeof(float) != 0;
         nint jobRows = GemmBlocking.RoundUp(Math.Max(JobFlops / (2 * depth * group), 1), blockRows);
         jobRows = Math.Min(jobRows, GemmBlocking.RoundUp(GemmBlocking.Panels(data.Rows, 8 * threads), blockRows));
         nint floats = (copies ? blockRows : MostTileRows) * depth; // at the data's end at least one tile is copied
