@@ -244,10 +244,10 @@ public static unsafe class Similarity
             TopK(new(q, m, dimension), new MatrixView<float>(x, n, dimension), k, metric, new(i, m, k), new(s, m, k), excludeSelf, pool);
     }
 
-    internal static void CheckInputs(MatrixView<float> queries, RowsView data, SimilarityMetric metric)
+    internal static void CheckInputs(MatrixView<float> queries, RowsView data, SimilarityMetric metric, string dataName = "data")
     {
         if (queries.Columns != data.Columns)
-            throw new ArgumentException($"The data has {data.Columns} columns and the queries have {queries.Columns}.", nameof(data));
+            throw new ArgumentException($"The data has {data.Columns} columns and the queries have {queries.Columns}.", dataName);
         if (!Enum.IsDefined(metric))
             throw new ArgumentOutOfRangeException(nameof(metric), metric, "Not a similarity metric.");
     }

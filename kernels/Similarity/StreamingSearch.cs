@@ -47,7 +47,7 @@ public sealed unsafe class StreamingSearch : IDisposable
     public void Add(RowsView block)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        Similarity.CheckInputs(_queries, block, _metric);
+        Similarity.CheckInputs(_queries, block, _metric, nameof(block));
         if (_queries.Rows > 0 && block.Rows > 0)
         {
             _run ??= Begin(block);
