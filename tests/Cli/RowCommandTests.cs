@@ -28,6 +28,9 @@ public sealed class RowCommandTests
         Vecs.Write(In("queries.fvecs"), queries);
         WriteBytes(In("queries.bvecs"), values[..(40 * 6)]);
         Npy.Write(In("half.npy.gz"), rows);
+        WriteNpy(In("f2.npy"), "<f2", [.. values.SelectMany(x => BitConverter.GetBytes((Half)x))]);
+        WriteNpy(In("i1.npy"), "|i1", [.. values.Select(x => (byte)x)]);
+        WriteNpy(In("u1.npy"), "|u1", [.. values.Select(x => (byte)x)]);
         File.Copy(In("base.npy"), In("base.array"));
     }
 
@@ -57,13 +60,14 @@ public sealed class RowCommandTests
 
     [Test]
     public void EveryKindOfFileIsSearched(
-        [Values("base.npy", "base.fvecs", "base.bvecs", "base.bin", "half.npy.gz", "base.array")] string data,
-        [Values("queries.npy", "queries.fvecs", "queries.bvecs")] string queries)
+        [Values("base.npy", "base.fvecs", "base.bvecs", "base.bin", "half.npy.gz", "base.array", "f2.npy", "i1.npy", "u1.npy")] string data,
+        [Values("queries.npy", "queries.fvecs", "queries.bvecs")] string queries,
+        [Values("l2", "cosine")] string metric)
     {
-        string ids = In($"{data}-{queries}.ivecs"), scores = In($"{data}-{queries}.fvecs");
-        (int code, _, string error) = Run("search", In(data), In(queries), "-k", "7", "--metric", "l2", "-o", ids, "--scores", scores);
+        string ids = In($"{data}-{queries}-{metric}.ivecs"), scores = In($"{data}-{queries}-{metric}.fvecs");
+        (int code, _, string error) = Run("search", In(data), In(queries), "-k", "7", "--metric", metric, "-o", ids, "--scores", scores);
         Assert.That(code, Is.Zero, error);
-        Assert.That(Run("search", In("base.npy"), In("queries.npy"), "-k", "7", "--metric", "l2", "-o", In("plain.npy"), "--scores", In("plain-scores.npy")).Code, Is.Zero);
+        Assert.That(Run("search", In("base.npy"), In("queries.npy"), "-k", "7", "--metric", metric, "-o", In("plain.npy"), "--scores", In("plain-scores.npy")).Code, Is.Zero);
         Assert.That(Vecs.ReadInt64(ids, out int columns), Is.EqualTo(Npy.ReadInt64(In("plain.npy"))));
         Assert.That(columns, Is.EqualTo(7));
         using FloatMatrix found = Vecs.ReadMatrix(scores), wanted = Npy.ReadMatrix(In("plain-scores.npy"));
@@ -207,6 +211,13 @@ public sealed class RowCommandTests
         byte[] bytes = Array.ConvertAll(values, value => (byte)value);
         fixed (byte* first = bytes)
             Vecs.Write(path, new MatrixView<byte>(first, bytes.Length / 6, 6));
+    }
+
+    private static void WriteNpy(string path, string type, byte[] elements)
+    {
+        int columns = 6, rows = elements.Length / columns / (type == "<f2" ? 2 : 1);
+        string header = $"{{'descr': '{type}', 'fortran_order': False, 'shape': ({rows}, {columns}), }}".PadRight(117) + "\n";
+        File.WriteAllBytes(path, [0x93, .. "NUMPY"u8, 1, 0, (byte)header.Length, 0, .. System.Text.Encoding.ASCII.GetBytes(header), .. elements]);
     }
 
     private string In(string name) => Path.Combine(_folder, name);

@@ -51,7 +51,7 @@ internal static class SearchCommand
                 {
                     session.Interrupt.ThrowIfCancellationRequested();
                     nint rows = Math.Min(Batch, wanted.Rows - start);
-                    Similarity.TopK(wanted.Slice(start, rows), baseRows.Floats, k, chosen, idView.Slice(start, rows), scores.View.Slice(start, rows), pool: pool);
+                    Similarity.TopK(wanted.Slice(start, rows), baseRows.Rows, k, chosen, idView.Slice(start, rows), scores.View.Slice(start, rows), pool: pool);
                     step.Report(start + rows, wanted.Rows);
                 }
 
