@@ -195,7 +195,7 @@ internal readonly unsafe struct SearchBody<TWide, TScaled>(
 
         for (nint i = count; i < count + SearchPlan.MostTileRows; i++)
             (starts[i], scales[i]) = (0, 1); // a tile that reaches past the end
-        return new((nint)rows, stride, first, count, (nint)starts, (nint)scales, distance ? largest : MathF.Sqrt(largest), all);
+        return new((nint)rows, stride, first, count, (nint)starts, (nint)scales, distance ? largest : MathF.Max(MathF.Sqrt(largest), SafeRange.SmallestNorm), all);
     }
 
     /// <summary>The rows' terms from their squared norms, and the largest of these that single precision carries.</summary>

@@ -9,8 +9,11 @@ internal static class SafeRange
     /// <summary>Squared norms above risk overflow in a sum of products.</summary>
     public const float LargestSquare = 1e30f;
 
-    /// <summary>Squared norms below have lost bits to underflow, which matters where they divide.</summary>
+    /// <summary>Squared norms below have lost bits to underflow, or all of them, which matters where they divide or bound errors.</summary>
     public const float SmallestSquare = 1e-30f;
+
+    /// <summary>Norms below are taken for this where they bound the errors of products, so that no bound vanishes by underflow.</summary>
+    public const float SmallestNorm = 1.01e-15f;
 
     public static bool IsDistance(this SimilarityMetric metric) => metric is SimilarityMetric.SquaredEuclidean or SimilarityMetric.Euclidean;
 }
@@ -130,7 +133,7 @@ internal readonly unsafe struct SearchQueries<TWide> : IDisposable
                     switch (_search.Metric)
                     {
                         case SimilarityMetric.Dot:
-                            (constant, perNorm) = (0f, error * MathF.Sqrt(square));
+                            (constant, perNorm) = (0f, error * MathF.Max(MathF.Sqrt(square), SafeRange.SmallestNorm));
                             break;
                         case SimilarityMetric.Cosine when square >= SafeRange.SmallestSquare:
                             constant = error;

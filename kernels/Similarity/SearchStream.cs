@@ -41,7 +41,7 @@ internal static unsafe class SearchStream
             float radius = search.Radius ?? 0;
             (factors[i], float v) = search.Metric switch
             {
-                SimilarityMetric.Dot => (error * norm, radius),
+                SimilarityMetric.Dot => (error * MathF.Max(norm, SafeRange.SmallestNorm), radius), // NaN stays
                 SimilarityMetric.Cosine => (error * norm, radius * norm),
                 SimilarityMetric.SquaredEuclidean => (error, -radius),
                 _ => (error, -(radius * radius)),
@@ -66,8 +66,7 @@ internal static unsafe class SearchStream
         {
             TWide square = TWide.Load(norms + i);
             TWide norm = TWide.SelectLess(largest, square, none, TWide.Sqrt(square));
-            if (cosine)
-                norm = TWide.SelectLess(square, smallest, none, norm);
+            norm = cosine ? TWide.SelectLess(square, smallest, none, norm) : TWide.Max(TWide.Broadcast(SafeRange.SmallestNorm), norm); // NaN stays
             TWide unit = TWide.MultiplyAdd(norm, TWide.Zero, one);
             TWide.Store(scales + i, cosine ? one / norm : unit);
             TWide.Store(norms + i, cosine ? unit : norm);
