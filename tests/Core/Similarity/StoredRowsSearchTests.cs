@@ -131,6 +131,54 @@ public sealed unsafe class StoredRowsSearchTests(IsaLevel level) : IsaFixture(le
         Searches.AssertIsTopK(Searches.TopK(queries.View, data.View, 9, metric), Searches.Ranked(queries.View, data.Decoded(), metric), 9, metric, "centred");
     }
 
+    [Test]
+    public void BytesOfEverySizeAgainstQueriesThatIntegersCannotHold(
+        [Values(ElementType.Int8, ElementType.UInt8)] ElementType type,
+        [Values] SimilarityMetric metric,
+        [Values(16, 48, 8192, 8208)] int dimension,
+        [Values] bool scaled)
+    {
+        // Few queries are rounded to 16 bits: one that is, one with a number that hides the others, one whose parts are
+        // far below a step, and one that only the exact sums can carry. The numbers of rows leave a rest of any size.
+        int n = dimension > 1000 ? 22 : 203;
+        Random random = new(dimension);
+        using Rows queries = new(4, dimension);
+        for (int j = 0; j < dimension; j++)
+        {
+            queries.View.Row(0)[j] = random.Next(-127, 128);
+            queries.View.Row(1)[j] = j == dimension / 2 ? 1 << 20 : random.Next(-8, 9) / 64f;
+            queries.View.Row(2)[j] = (random.Next(2) * 2048) - 1024 + (random.Next(-8, 9) / 1024f);
+            queries.View.Row(3)[j] = random.Next(-8, 9) * MathF.ScaleB(1f, -110);
+        }
+
+        using StoredRows data = new(type, n, dimension, 3, scaled);
+        data.Fill(_ => type == ElementType.Int8 ? random.Next(-128, 128) : random.Next(256));
+        for (int i = 0; i < n; i++)
+        {
+            for (int j = 0; i % 9 < 4 && j < dimension; j++)
+                data.Set(i, j, (i % 9) switch { 0 => 0, 1 => type == ElementType.Int8 ? -128 : 255, 2 => j == dimension / 2 ? 1 : 0, _ => j % 2 });
+            if (scaled)
+                data.SetScale(i, ScaleChoices[random.Next(ScaleChoices.Length)]);
+        }
+
+        (float Score, long)[][] ranked = Searches.Ranked(queries.View, data.Decoded(), metric);
+        for (int m = 1; m <= 4; m++)
+        {
+            foreach (int rows in new[] { n, n - 1, n - 2, n - 3, 2 })
+            {
+                (float, long Id)[][] wanted = [.. ranked[..m].Select(r => r.Where(x => x.Item2 < rows).ToArray())];
+                Searches.AssertIsTopK(Searches.TopK(queries.View.Slice(0, m), data.View.Slice(0, rows), 5, metric), wanted, 5, metric, $"{m} queries, {rows} rows");
+            }
+        }
+
+        for (int i = 0; i < 4; i++)
+        {
+            float radius = ranked[i][n / 3].Score;
+            RangeResult within = Similarity.Range(queries.View.Slice(i, 1), data.View, radius, metric);
+            Assert.That(within.Ids.ToArray(), Is.EqualTo(ranked[i].Where(x => metric.IsDistance() ? x.Score <= radius : x.Score >= radius).Select(x => x.Item2)), $"query {i}");
+        }
+    }
+
     private static StoredRows Random(Random random, ElementType type, int rows, int columns, int gap, bool scaled, int values)
     {
         StoredRows data = new(type, rows, columns, gap, scaled);
