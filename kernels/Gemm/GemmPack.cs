@@ -46,7 +46,7 @@ internal static unsafe class GemmPack
         for (nint p = first; p < end; p++)
         {
             nint together = Math.Min(PanelsAtOnce, Math.Min(end, source.Lanes / width) - p);
-            if (source.LaneStride == 1 && together > 1 && width % 8 == 0)
+            if (source.LaneStride == 1 && together > 1)
             {
                 CopyPanels(source.Data + (p * width), source.DepthStride, source.Depth, panels + (p * width * source.Depth), width, (int)together);
                 p += together - 1;
@@ -88,8 +88,7 @@ internal static unsafe class GemmPack
             {
                 for (int lane = 0; lane < width; lane += 16)
                     Prefetch.ToL1(from + (Ahead * stride) + lane);
-                for (int lane = 0; lane < width; lane += 8)
-                    Vector256.Load(from + lane).Store(to + lane);
+                Copy(from, width, to);
             }
         }
     }
@@ -101,14 +100,33 @@ internal static unsafe class GemmPack
         {
             if (k + Ahead < depth)
                 Prefetch.ToL1(source + (Ahead * stride));
-            int lane = 0;
-            for (; lane <= lanes - 8; lane += 8)
-                Vector256.Load(source + lane).Store(target + lane);
-            for (; lane < lanes; lane++)
-                target[lane] = source[lane];
+            Copy(source, lanes, target);
             source += stride;
             target += width;
         }
+    }
+
+    // Widths are those of tiles: 6 and 12 rows, one or two vectors.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Copy(float* from, int count, float* to)
+    {
+        int lane = 0;
+        for (; lane <= count - 8; lane += 8)
+            Vector256.Load(from + lane).Store(to + lane);
+        if (lane <= count - 4)
+        {
+            Vector128.Load(from + lane).Store(to + lane);
+            lane += 4;
+        }
+
+        if (lane <= count - 2)
+        {
+            *(double*)(to + lane) = *(double*)(from + lane);
+            lane += 2;
+        }
+
+        if (lane < count)
+            to[lane] = from[lane];
     }
 
     // Blocks of 4 lanes x 4 k are turned in registers, a pair of lanes that remains likewise; the last lane goes one by one.

@@ -40,38 +40,6 @@ internal static unsafe class RowConversion
     }
 
     /// <summary>One row as floats, times its scale where there is one.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void ToFloats(RowsView rows, nint index, float* destination)
-    {
-        byte* row = rows.Row(index);
-        nint columns = rows.Columns;
-        switch (rows.Type)
-        {
-            case ElementType.Float32:
-                Buffer.MemoryCopy(row, destination, columns * sizeof(float), columns * sizeof(float));
-                break;
-            case ElementType.Float16:
-                for (nint j = 0; j < columns; j++)
-                    destination[j] = (float)Unsafe.ReadUnaligned<Half>(row + (2 * j));
-                break;
-            case ElementType.BFloat16:
-                for (nint j = 0; j < columns; j++)
-                    destination[j] = BitConverter.Int32BitsToSingle(Unsafe.ReadUnaligned<ushort>(row + (2 * j)) << 16);
-                break;
-            case ElementType.Int8:
-                for (nint j = 0; j < columns; j++)
-                    destination[j] = (sbyte)row[j];
-                break;
-            default:
-                for (nint j = 0; j < columns; j++)
-                    destination[j] = row[j];
-                break;
-        }
-
-        if (rows.Scales is null)
-            return;
-        float scale = rows.Scales[index];
-        for (nint j = 0; j < columns; j++)
-            destination[j] *= scale;
-    }
+    public static void ToFloats(RowsView rows, nint index, float* destination) =>
+        RowElements.ToFloats<Wide128>(rows, index, 1, null, scaled: true, destination);
 }
