@@ -25,13 +25,13 @@ internal readonly unsafe struct GemmAction<TActivation>(GemmOperand rows, GemmOp
         if (depth > 0 && (m == 1 || n == 1))
             Gemv.Multiply<TWide, TActivation>(a, b, _target, workers);
         else if (m <= TWide.Lanes && n > m && b.DepthStride == 1)
-            GemmLoops<TWide, NarrowTile, GemmStoreTransposed<TActivation>>.Run(b, a, new(_target), workers);
+            GemmLoops<TWide, NarrowTile, GemmStoreByMemory<TActivation, Yes>>.Run(b, a, new(_target), workers);
         else if (m <= GemmBlocking.TurnedPanels * WideTile.Columns<TWide>() && n > 4 * m && b.DepthStride == 1)
-            GemmLoops<TWide, WideTile, GemmStoreTransposed<TActivation>>.Run(b, a, new(_target), workers);
+            GemmLoops<TWide, WideTile, GemmStoreByMemory<TActivation, Yes>>.Run(b, a, new(_target), workers);
         else if (TActivation.IsShort)
             Store<TWide, GemmStore<TActivation>>(a, b, new(_target), workers);
         else
-            Store<TWide, GemmStoreByMemory<TActivation>>(a, b, new(_target), workers);
+            Store<TWide, GemmStoreByMemory<TActivation, No>>(a, b, new(_target), workers);
     }
 
     private static void Store<TWide, TStore>(in GemmOperand a, in GemmOperand b, TStore store, WorkerPool workers)

@@ -188,15 +188,21 @@ internal unsafe struct GemmStore<TActivation> : IGemmStore<GemmStore<TActivation
     }
 }
 
-/// <summary>Stores tiles by memory: for functions too long for the registers of the tile.</summary>
-internal readonly unsafe struct GemmStoreByMemory<TActivation>(GemmTarget target) : IGemmStore<GemmStoreByMemory<TActivation>>
+/// <summary>
+/// Stores tiles by memory: for functions too long for the registers of the tile, and for products that were computed
+/// transposed, whose tiles are turned on the way.
+/// </summary>
+/// <typeparam name="TActivation">The function.</typeparam>
+/// <typeparam name="TTurned">Whether the product's rows are C's columns.</typeparam>
+internal readonly unsafe struct GemmStoreByMemory<TActivation, TTurned>(GemmTarget target) : IGemmStore<GemmStoreByMemory<TActivation, TTurned>>
     where TActivation : struct, IActivation
+    where TTurned : struct, IFlag
 {
     private readonly GemmTarget _target = target;
 
     public bool FromRegisters => false;
 
-    public GemmStoreByMemory<TActivation> ForBlock(bool first, bool last) => new(_target.ForBlock(first, last));
+    public GemmStoreByMemory<TActivation, TTurned> ForBlock(bool first, bool last) => new(_target.ForBlock(first, last));
 
     public void Begin<TWide, TShape>(nint row, nint column)
         where TWide : unmanaged, IWide<TWide>
@@ -222,50 +228,14 @@ internal readonly unsafe struct GemmStoreByMemory<TActivation>(GemmTarget target
         where TWide : unmanaged, IWide<TWide>
         where TShape : struct, ITileShape
     {
-        for (int i = 0; i < rows; i++)
-            _target.Store<TWide, TActivation>(tile + (i * TShape.Columns<TWide>()), row + i, column, columns);
-    }
-}
-
-/// <summary>The same where the product was computed transposed: all tiles go by memory, where they are turned.</summary>
-internal readonly unsafe struct GemmStoreTransposed<TActivation>(GemmTarget target) : IGemmStore<GemmStoreTransposed<TActivation>>
-    where TActivation : struct, IActivation
-{
-    private readonly GemmTarget _target = target;
-
-    public bool FromRegisters => false;
-
-    public GemmStoreTransposed<TActivation> ForBlock(bool first, bool last) => new(_target.ForBlock(first, last));
-
-    public void Begin<TWide, TShape>(nint row, nint column)
-        where TWide : unmanaged, IWide<TWide>
-        where TShape : struct, ITileShape
-    {
-    }
-
-    public byte* Fetch(nint depth, out nint step)
-    {
-        step = 0;
-        return null;
-    }
-
-    public TWide Start<TWide>(int i, int v)
-        where TWide : unmanaged, IWide<TWide> => TWide.Zero;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TWide Take<TWide>(int i, int v, TWide sums, TWide picked)
-        where TWide : unmanaged, IWide<TWide> => picked;
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Finish<TWide, TShape>(float* tile, nint row, nint column, int rows, int columns)
-        where TWide : unmanaged, IWide<TWide>
-        where TShape : struct, ITileShape
-    {
+        int width = TShape.Columns<TWide>();
+        for (int i = 0; !TTurned.Value && i < rows; i++)
+            _target.Store<TWide, TActivation>(tile + (i * width), row + i, column, columns);
         float* turned = stackalloc float[12 + TWide.Lanes];
-        for (int j = 0; j < columns; j++)
+        for (int j = 0; TTurned.Value && j < columns; j++)
         {
             for (int i = 0; i < rows; i++)
-                turned[i] = tile[(i * TShape.Columns<TWide>()) + j];
+                turned[i] = tile[(i * width) + j];
             _target.Store<TWide, TActivation>(turned, column + j, row, rows);
         }
     }

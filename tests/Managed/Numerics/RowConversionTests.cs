@@ -4,12 +4,15 @@ namespace EmbeddingKernels.Tests;
 
 public sealed unsafe class RowConversionTests
 {
-    [Test]
-    public void EveryTypeBecomesFloats([Values] ElementType type, [Values] bool scaled)
+    [TestCase(ElementType.Float32, false)]
+    [TestCase(ElementType.Float16, false)]
+    [TestCase(ElementType.BFloat16, false)]
+    [TestCase(ElementType.Int8, false)]
+    [TestCase(ElementType.Int8, true)]
+    [TestCase(ElementType.UInt8, false)]
+    [TestCase(ElementType.UInt8, true)]
+    public void EveryTypeBecomesFloats(ElementType type, bool scaled)
     {
-        bool bytes = type is ElementType.Int8 or ElementType.UInt8;
-        if (scaled && !bytes)
-            Assert.Pass("only bytes have scales");
         const int Rows = 70, Columns = 5;
         int size = RowsView.SizeOf(type), stride = (Columns * size) + 3; // odd, so no row but the first is aligned
         byte[] memory = new byte[Rows * stride];
