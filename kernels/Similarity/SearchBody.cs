@@ -24,12 +24,11 @@ internal readonly record struct SearchPlan(nint BlockRows, nint GroupColumns, ni
     /// <summary>Places past a block's last row in the terms of its rows: a tile's rows, or a vector's lanes.</summary>
     public const int RowTermPadding = 16;
 
-    // A block of rows and a group's packed queries share L2 with the sums between blocks of depth.
+    // A block of rows and a group's packed queries share L2 with the sums between blocks of depth; with few queries the
+    // rows' norms are a part of the work, and nearer caches pay (16 queries of 1M x 128: 51 ms against 54).
     private const int ShareOfL2 = 4;
-
-    // With a panel or two of queries a block goes to L1 beside them: its norms are taken first, and leave it there.
-    private const int FewPanels = 2;
-    private const int ShareOfL1 = 3;
+    private const int ShareOfL2ForFew = 8;
+    private const int FewQueries = 128;
 
     private const int MostGroupColumns = 512;
 
@@ -40,9 +39,8 @@ internal readonly record struct SearchPlan(nint BlockRows, nint GroupColumns, ni
         where TWide : unmanaged, IWide<TWide>
     {
         nint depth = Math.Max(data.Columns, 1), blockDepth = Math.Min(depth, GemmBlocking.Depth);
-        bool few = queries <= FewPanels * WideTile.Columns<TWide>();
-        nint cache = few ? CacheSizes.L1 / ShareOfL1 : CacheSizes.L2 / ShareOfL2;
-        nint blockRows = Math.Clamp(cache / (sizeof(float) * depth) / MostTileRows * MostTileRows, MostTileRows, 384);
+        int share = queries <= FewQueries ? ShareOfL2ForFew : ShareOfL2;
+        nint blockRows = Math.Clamp(CacheSizes.L2 / share / (sizeof(float) * depth) / MostTileRows * MostTileRows, MostTileRows, 384);
         nint groups = GemmBlocking.Panels(queries, MostGroupColumns);
         if (threads > 1 && data.Rows < threads * 4 * blockRows)
             groups = Math.Max(groups, 4 * threads); // so few rows that queries have to be shared out
