@@ -10,7 +10,7 @@ internal static unsafe class SearchStream
     /// Up to here the streaming loops are faster than the tile, whose work is the same for one query as for a vector of
     /// them.
     /// </summary>
-    public const int MostQueries = 6;
+    public const int MostQueries = 5;
 
     // Bytes of rows whose sums are taken at one go: the second query finds them in L2.
     private const nint BlockBytes = 256 << 10;
