@@ -121,12 +121,12 @@ internal readonly unsafe struct GemmSide(GemmOperand operand, int width, bool in
     public void Pack(nint first, nint end) =>
         GemmPack.Pack(_operand.Slice(InPlaceLanes, Lanes - InPlaceLanes, 0, _operand.Depth), width, first, end, packed);
 
-    /// <summary>Packs lanes to the part of the side's memory that is the worker's own.</summary>
-    public GemmPanels PackOwn(nint lane, nint lanes, int worker, int ownPanels)
+    /// <summary>Packs lanes to the part of the side's memory that is the worker's own; <paramref name="stride"/> as <see cref="GemmPanels"/> has it.</summary>
+    public GemmPanels PackOwn(nint lane, nint lanes, nint stride, int worker, int ownPanels)
     {
         float* own = packed + (worker * ownPanels * width * _operand.Depth);
         GemmPack.Pack(_operand.Slice(lane, lanes, 0, _operand.Depth), width, 0, GemmBlocking.Panels(lanes, width), own);
-        return new(own, width * _operand.Depth, width);
+        return new(own, width * _operand.Depth, stride);
     }
 }
 
@@ -205,7 +205,7 @@ internal struct GemmJobs<TWide, TShape, TEpilogue> : IRangeBody
         {
             nint row = job / ColumnJobs * _jobRows, column = job % ColumnJobs * _jobColumns;
             nint endRow = Math.Min(row + _jobRows, _a.Lanes), endColumn = Math.Min(column + _jobColumns, _b.Lanes);
-            GemmPanels packedRows = _rowsByJob ? _a.PackOwn(row, endRow - row, worker, 0) : _a.Packed(Math.Clamp(_a.InPlaceLanes, row, endRow), 0);
+            GemmPanels packedRows = _rowsByJob ? _a.PackOwn(row, endRow - row, 0, worker, 0) : _a.Packed(Math.Clamp(_a.InPlaceLanes, row, endRow), 0);
             nint step = _columnsByJob ? OwnPanels * TShape.Columns<TWide>() : endColumn - column;
             for (; column < endColumn; column += step)
             {
@@ -214,7 +214,7 @@ internal struct GemmJobs<TWide, TShape, TEpilogue> : IRangeBody
                 if (split > column)
                     Rows(packedRows, _b.InPlace(column), row, endRow, column, split);
                 if (next > split)
-                    Rows(packedRows, _columnsByJob ? _b.PackOwn(column, next - column, worker, OwnPanels) : _b.Packed(split, TShape.Columns<TWide>()), row, endRow, split, next);
+                    Rows(packedRows, _columnsByJob ? _b.PackOwn(column, next - column, TShape.Columns<TWide>(), worker, OwnPanels) : _b.Packed(split, TShape.Columns<TWide>()), row, endRow, split, next);
             }
         }
     }

@@ -1,6 +1,6 @@
 namespace EmbeddingKernels.Core;
 
-/// <summary>A function that is applied to each element of a product while it is in a register.</summary>
+/// <summary>A function that is applied to each element of a product before it leaves the core: a short one in the register, a long one in L1.</summary>
 public enum GemmActivation
 {
     /// <summary>x.</summary>
@@ -49,8 +49,8 @@ public static unsafe class Gemm
         WorkerPool? pool = null) => Run(alpha, a, transposeA, b, transposeB, beta, null, GemmActivation.None, c, pool);
 
     /// <summary>
-    /// C = f(alpha * op(A) * op(B) + bias): a fully connected layer. The bias and f are applied while the sums are in
-    /// registers.
+    /// C = f(alpha * op(A) * op(B) + bias): a fully connected layer. The bias and f are applied before the sums leave the
+    /// core.
     /// </summary>
     /// <param name="alpha">Factor of the product.</param>
     /// <param name="a">m x k, or k x m where transposed.</param>

@@ -140,6 +140,22 @@ internal static unsafe class RowKernels
     public static float SquaredNorm<TWide>(float* x, nint dimension)
         where TWide : unmanaged, IWide<TWide> => One<TWide, Float32Element, SquareSum>(x, (byte*)x, dimension);
 
+    /// <summary>The squares of norms that are known.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Square<TWide>(float* norms, nint count, float* squares)
+        where TWide : unmanaged, IWide<TWide>
+    {
+        nint i = 0;
+        for (; i <= count - TWide.Lanes; i += TWide.Lanes)
+        {
+            TWide norm = TWide.Load(norms + i);
+            TWide.Store(squares + i, norm * norm);
+        }
+
+        for (; i < count; i++)
+            squares[i] = norms[i] * norms[i];
+    }
+
     /// <summary>The sums of q with <paramref name="count"/> rows, four streams of them side by side.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Many<TWide, TElement, TSum, TNorms>(float* q, byte* x, nint stride, nint count, nint dimension, float* sums, float* norms)

@@ -173,8 +173,7 @@ internal readonly unsafe struct SearchBody<TWide, TScaled>(
         }
         else
         {
-            for (nint i = 0; i < count; i++)
-                squares[i] = norms[first + i] * norms[first + i];
+            RowKernels.Square<TWide>(norms + first, count, squares);
         }
 
         bool distance = search->Scorer.IsDistance;

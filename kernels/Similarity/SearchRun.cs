@@ -43,12 +43,12 @@ internal unsafe struct SearchRun<TWide> : IDisposable
         _centre = floats;
         _queries = new(count, depth);
         _lists = new(search, pool.Threads, first, count);
-        _lists.Start(*_search);
         _centred = !_streams && search.Scorer.IsDistance && Centre.Find<TWide>(search.Data, _centre);
         if (_streams)
             PrepareStream();
         else
             PrepareTiles();
+        SetThresholds();
     }
 
     private readonly float* CentreOrNull => _centred ? _centre : null;
@@ -59,14 +59,12 @@ internal unsafe struct SearchRun<TWide> : IDisposable
 
         // Blocks of depth go on from each other's sums, so a sum is one chain of the whole depth.
         _queries.Prepare(*_search, _first, _count, CentreOrNull, SearchBounds.RelativeError(depth), _pool);
-        SetThresholds();
     }
 
     private readonly void PrepareStream()
     {
         float error = SearchBounds.RelativeError(RowKernels.SumTerms<TWide>(_search->Queries.Columns));
         SearchStream.Prepare<TWide>(*_search, _first, _count, error, _queries.Fixed, _queries.RadiusThreshold);
-        SetThresholds();
     }
 
     private readonly void SetThresholds()
@@ -191,6 +189,7 @@ internal readonly unsafe struct SearchLists : IDisposable
         _memory = new(checked((CandidateList.Bytes(search) * workers * capacity) + (GemmBlocking.RoundUp(capacity, 64) * sizeof(float))));
         Shared = (float*)_memory.Pointer;
         _lists = (CandidateList*)(Shared + GemmBlocking.RoundUp(capacity, 64));
+        Start(search);
     }
 
     public int Workers { get; }
@@ -202,8 +201,7 @@ internal readonly unsafe struct SearchLists : IDisposable
 
     public CandidateList* List(int worker, nint query) => _lists + (worker * _capacity) + query;
 
-    /// <summary>Empties the lists.</summary>
-    public void Start(in SearchProblem search)
+    private void Start(in SearchProblem search)
     {
         nint all = Workers * _capacity, pending = search.Pending, kept = search.Kept;
         long* heapIds = (long*)(_lists + all);

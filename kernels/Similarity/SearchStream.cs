@@ -184,7 +184,7 @@ internal readonly unsafe struct SearchStreamBody<TWide>(
             else
                 RowKernels.Many<TWide, TElement, ProductSum, No>(query, rows, stride, count, dimension, sums, norms);
             if (q == 0 && !distance && knownNorms is not null)
-                Square(knownNorms + row, count, norms);
+                RowKernels.Square<TWide>(knownNorms + row, count, norms);
             if (q == 0 && !distance)
                 Scale(rowScales is null ? null : rowScales + row, count, scales, norms);
             Compare(worker, q, factors[q], distance, row, count, sums, scales, norms);
@@ -207,16 +207,6 @@ internal readonly unsafe struct SearchStreamBody<TWide>(
                 _bytes.Scores<TByte, Yes>(*search, _lists.FirstQuery, q, factors[q], row, count, scores, widths);
             Compare(worker, q, 1f, false, row, count, scores, ones, widths);
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Square(float* norms, int count, float* squares)
-    {
-        int i = 0;
-        for (; i <= count - TWide.Lanes; i += TWide.Lanes)
-            TWide.Store(squares + i, TWide.Load(norms + i) * TWide.Load(norms + i));
-        for (; i < count; i++)
-            squares[i] = norms[i] * norms[i];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

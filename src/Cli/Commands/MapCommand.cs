@@ -133,7 +133,7 @@ internal static class MapCommand
         using WorkerPool pool = new(threads);
         fixed (long* id = ids)
         fixed (float* score = scores)
-            Similarity.TopK(rows, rows, k, metric, new MatrixView<long>(id, rows.Rows, k), new MatrixView<float>(score, rows.Rows, k), excludeSelf: true, pool: pool);
+            Similarity.NeighborGraph(rows, k, metric, new MatrixView<long>(id, rows.Rows, k), new MatrixView<float>(score, rows.Rows, k), pool);
         return (Array.ConvertAll(ids, value => (int)value), scores);
     }
 }
