@@ -60,8 +60,8 @@ public class TsneBenchmarks
     public double ExactRepulsion() => _repulsions[0].Compute(Map, Force, _pools[0]);
 
     [Benchmark]
-    public void Attraction() => TsneGradient.Attraction(_affinities, Map, Force, _pools[0]);
+    public void Attraction() => TsneGradient.Attraction(_affinities, Map, Force, 1, _pools[0]);
 
     [Benchmark]
-    public double KullbackLeibler() => TsneGradient.KullbackLeibler(_affinities, Map, 1e5, 0, _pools[0]);
+    public double KullbackLeibler() => TsneGradient.KullbackLeibler(_affinities, Map, 1e5, 0, 1, _pools[0]);
 }

@@ -4,18 +4,19 @@ using System.Runtime.Intrinsics;
 namespace EmbeddingKernels.Core;
 
 internal unsafe struct ExactRepulsionAction(
-    ExactRepulsionPlan plan, MatrixView<float> map, MatrixView<float> force, float* partialForces, double* partialSums, WorkerPool pool) : IMapAction
+    ExactRepulsionPlan plan, MatrixView<float> map, MatrixView<float> force, float* partialForces, double* partialSums, WorkerPool pool) : IKernelAction
 {
     // Points per range of the last pass: a few microseconds of work.
     private const int ReduceGrain = 2048;
 
     public double Sum { get; private set; }
 
-    public void Run<TWide, TMap>()
+    public void Run<TWide, TMap, TKernel>(TKernel kernel)
         where TWide : unmanaged, IWide<TWide>
         where TMap : struct, IMapDimensions
+        where TKernel : struct, ITsneKernel
     {
-        RepulsionTiles<TWide, TMap> tiles = new(plan, map, partialForces, partialSums);
+        RepulsionTiles<TWide, TMap, TKernel> tiles = new(plan, map, partialForces, partialSums, kernel);
         pool.For(plan.Tiles, 1, ref tiles);
         RepulsionReduce<TWide, TMap> reduce = new(plan, force, partialForces);
         pool.For(plan.Points, ReduceGrain, ref reduce);
@@ -40,13 +41,12 @@ internal unsafe struct ExactRepulsionAction(
 /// the reciprocal estimate with a Newton step instead of the division 15.0 ms; half of each 13.2 ms; one division for two
 /// reciprocals 13.6 ms. The division is also exact to half a unit and the same on every processor.
 /// </remarks>
-internal readonly unsafe struct RepulsionTiles<TWide, TMap>(ExactRepulsionPlan plan, MatrixView<float> map, float* partialForces, double* partialSums)
-    : IRangeBody
+internal readonly unsafe struct RepulsionTiles<TWide, TMap, TKernel>(
+    ExactRepulsionPlan plan, MatrixView<float> map, float* partialForces, double* partialSums, TKernel kernel) : IRangeBody
     where TWide : unmanaged, IWide<TWide>
     where TMap : struct, IMapDimensions
+    where TKernel : struct, ITsneKernel
 {
-    // Stands in for the second row where a block has an odd number of points: its q is 1e-36 and its force underflows to 0.
-    private const float FarAway = 1e18f;
 
     public void Invoke(int worker, nint start, nint end)
     {
@@ -61,7 +61,7 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap>(ExactRepulsionPlan p
             Clear(rowForce, rowStart, rowEnd);
             if (row != column)
                 Clear(columnForce, columnStart, columnEnd);
-            partialSums[index] = Tile(map.Data, map.Stride, rowForce, columnForce, plan.Stride, rowStart, rowEnd, columnStart, columnEnd);
+            partialSums[index] = Tile(kernel, map.Data, map.Stride, rowForce, columnForce, plan.Stride, rowStart, rowEnd, columnStart, columnEnd);
         }
     }
 
@@ -74,7 +74,16 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap>(ExactRepulsionPlan p
     /// <summary>All pairs i &lt; j of a row and a column of the tile; the sum of their q.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static double Tile(
-        float* map, nint mapStride, float* rowForce, float* columnForce, nint forceStride, nint rowStart, nint rowEnd, nint columnStart, nint columnEnd)
+        TKernel kernel,
+        float* map,
+        nint mapStride,
+        float* rowForce,
+        float* columnForce,
+        nint forceStride,
+        nint rowStart,
+        nint rowEnd,
+        nint columnStart,
+        nint columnEnd)
     {
         double sum = 0;
         nint wholeEnd = columnEnd - ((columnEnd - columnStart) % TWide.Lanes);
@@ -86,13 +95,13 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap>(ExactRepulsionPlan p
             {
                 j += (i - rowStart) / TWide.Lanes * TWide.Lanes;
                 for (; j < wholeEnd && j < i + TMap.RowsAtOnce; j += TWide.Lanes)
-                    sum += Vector(map, mapStride, rowForce, columnForce, forceStride, i, rowEnd, j, columnEnd);
+                    sum += Vector(kernel, map, mapStride, rowForce, columnForce, forceStride, i, rowEnd, j, columnEnd);
             }
 
             if (j < wholeEnd)
-                sum += Whole(map, mapStride, rowForce, columnForce, forceStride, i, rowEnd, j, wholeEnd);
+                sum += Whole(kernel, map, mapStride, rowForce, columnForce, forceStride, i, rowEnd, j, wholeEnd);
             if (wholeEnd < columnEnd)
-                sum += Vector(map, mapStride, rowForce, columnForce, forceStride, i, rowEnd, wholeEnd, columnEnd);
+                sum += Vector(kernel, map, mapStride, rowForce, columnForce, forceStride, i, rowEnd, wholeEnd, columnEnd);
         }
 
         return sum;
@@ -101,19 +110,23 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap>(ExactRepulsionPlan p
     /// <summary>The hot loop: one or two rows against columns in whole vectors, all behind the rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static double Whole(
-        float* map, nint mapStride, float* rowForce, float* columnForce, nint forceStride, nint i, nint rowEnd, nint start, nint end)
+        TKernel kernel, float* map, nint mapStride, float* rowForce, float* columnForce, nint forceStride, nint i, nint rowEnd, nint start, nint end)
     {
         float* y = map + mapStride, z = y + mapStride;
         float* fx = columnForce, fy = columnForce + forceStride, fz = fy + forceStride;
         TWide one = TWide.Broadcast(1f), sumQ = TWide.Zero;
         TWide x0 = TWide.Broadcast(map[i]), y0 = TMap.Count > 1 ? TWide.Broadcast(y[i]) : one, z0 = TMap.Count > 2 ? TWide.Broadcast(z[i]) : one;
+
+        // Where a block has an odd number of points the last row stands in for the second one, at weight 0.
         bool two = i + 1 < rowEnd;
-        TWide x1 = TWide.Broadcast(two ? map[i + 1] : FarAway), y1 = TMap.Count > 1 ? TWide.Broadcast(two ? y[i + 1] : FarAway) : one;
+        nint second = two ? i + 1 : i;
+        TWide count1 = TWide.Broadcast(two ? 1f : 0f);
+        TWide x1 = TWide.Broadcast(map[second]), y1 = TMap.Count > 1 ? TWide.Broadcast(y[second]) : one;
         TWide ax0 = TWide.Zero, ay0 = TWide.Zero, az0 = TWide.Zero, ax1 = TWide.Zero, ay1 = TWide.Zero;
         for (nint j = start; j < end; j += TWide.Lanes)
         {
             TWide xj = TWide.Load(map + j), yj = TMap.Count > 1 ? TWide.Load(y + j) : one, zj = TMap.Count > 2 ? TWide.Load(z + j) : one;
-            sumQ += Pair(one, one, x0, y0, z0, xj, yj, zj, out TWide gx, out TWide gy, out TWide gz);
+            sumQ += Pair(kernel, one, x0, y0, z0, xj, yj, zj, out TWide gx, out TWide gy, out TWide gz);
             ax0 -= gx;
             if (TMap.Count > 1)
                 ay0 -= gy;
@@ -121,7 +134,7 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap>(ExactRepulsionPlan p
                 az0 -= gz;
             if (TMap.RowsAtOnce > 1)
             {
-                sumQ += Pair(one, one, x1, y1, z0, xj, yj, zj, out TWide hx, out TWide hy, out _);
+                sumQ += Pair(kernel, count1, x1, y1, z0, xj, yj, zj, out TWide hx, out TWide hy, out _);
                 ax1 -= hx;
                 gx += hx;
                 if (TMap.Count > 1)
@@ -151,7 +164,7 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap>(ExactRepulsionPlan p
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static double Vector(
-        float* map, nint mapStride, float* rowForce, float* columnForce, nint forceStride, nint i, nint rowEnd, nint j, nint columnEnd)
+        TKernel kernel, float* map, nint mapStride, float* rowForce, float* columnForce, nint forceStride, nint i, nint rowEnd, nint j, nint columnEnd)
     {
         float* y = map + ((TMap.Count > 1 ? 1 : 0) * mapStride), z = map + ((TMap.Count > 2 ? 2 : 0) * mapStride);
         int count = (int)Math.Min(TWide.Lanes, columnEnd - j);
@@ -163,7 +176,7 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap>(ExactRepulsionPlan p
         {
             TWide weight = TWide.SelectLess(TWide.Broadcast(row - j), TWide.Ramp, inside, TWide.Zero);
             TWide xi = TWide.Broadcast(map[row]), yi = TWide.Broadcast(y[row]), zi = TWide.Broadcast(z[row]);
-            TWide q = Pair(weight, one, xi, yi, zi, xj, yj, zj, out TWide gx, out TWide gy, out TWide gz);
+            TWide q = Pair(kernel, weight, xi, yi, zi, xj, yj, zj, out TWide gx, out TWide gy, out TWide gz);
             Vector128<float> sums = TWide.Sum4(TWide.Zero - gx, TWide.Zero - gy, TWide.Zero - gz, q);
             AddToRow(rowForce, forceStride, row, sums);
             sum += sums[3];
@@ -190,15 +203,13 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap>(ExactRepulsionPlan p
             force[(2 * stride) + i] += sums[2];
     }
 
-    /// <summary>
-    /// q = weight / (1 + |d|^2) for d = y_j - y_i, and the force q^2 d on j. The weight is 1 for pairs that count, else 0.
-    /// </summary>
+    /// <summary>The weight w of d = y_j - y_i, and the force w / t d on j. The count is 1 for pairs that count, else 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TWide Pair(
-        TWide weight, TWide one, TWide xi, TWide yi, TWide zi, TWide xj, TWide yj, TWide zj, out TWide gx, out TWide gy, out TWide gz)
+        TKernel kernel, TWide count, TWide xi, TWide yi, TWide zi, TWide xj, TWide yj, TWide zj, out TWide gx, out TWide gy, out TWide gz)
     {
         TWide dx = xj - xi, dy = TWide.Zero, dz = TWide.Zero;
-        TWide distance = TWide.MultiplyAdd(dx, dx, one);
+        TWide distance = TWide.MultiplyAdd(dx, dx, TKernel.Start<TWide>());
         if (TMap.Count > 1)
         {
             dy = yj - yi;
@@ -211,12 +222,11 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap>(ExactRepulsionPlan p
             distance = TWide.MultiplyAdd(dz, dz, distance);
         }
 
-        TWide q = weight / distance;
-        TWide square = q * q;
-        gx = dx * square;
-        gy = TMap.Count > 1 ? dy * square : dy;
-        gz = TMap.Count > 2 ? dz * square : dz;
-        return q;
+        TWide w = kernel.Weight(count, distance, out TWide push);
+        gx = dx * push;
+        gy = TMap.Count > 1 ? dy * push : dy;
+        gz = TMap.Count > 2 ? dz * push : dz;
+        return w;
     }
 }
 

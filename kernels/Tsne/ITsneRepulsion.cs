@@ -15,14 +15,17 @@ public interface ITsneRepulsion : IDisposable
     /// <summary>Number of axes of the maps that this instance serves.</summary>
     int Dimensions { get; }
 
+    /// <summary>nu of the kernel, above 0: 1 is Student's t with one degree of freedom, which is t-SNE's; below 1 tails are heavier.</summary>
+    double DegreesOfFreedom { get; }
+
     /// <summary>
-    /// force[:, i] = sum over j of q_ij^2 (y_i - y_j), and the sum of q_ij over all ordered pairs i != j, where
-    /// q_ij = 1 / (1 + |y_i - y_j|^2).
+    /// force[:, i] = sum over j of w_ij (1 + d_ij^2 / nu)^-1 (y_i - y_j), and the sum of w_ij over all ordered pairs i != j,
+    /// where d_ij = |y_i - y_j| and w_ij = (1 + d_ij^2 / nu)^(-(nu+1)/2), nu being <see cref="DegreesOfFreedom"/>.
     /// </summary>
     /// <param name="map">dimensions x points: one row per axis. Coordinates are finite and below 1e12 in magnitude.</param>
     /// <param name="force">dimensions x points, overwritten. Must not overlap <paramref name="map"/>.</param>
     /// <param name="pool">Threads to work on; none means the caller's only. The result does not depend on their number.</param>
-    /// <returns>The sum of q_ij over i != j.</returns>
+    /// <returns>Z, the sum of w_ij over i != j.</returns>
     /// <exception cref="ArgumentException">A shape is not <see cref="Dimensions"/> x <see cref="Points"/>.</exception>
     /// <exception cref="ObjectDisposedException">The instance was disposed.</exception>
     double Compute(MatrixView<float> map, MatrixView<float> force, WorkerPool? pool = null);

@@ -56,6 +56,17 @@ internal static class MapDimensions
             throw new ArgumentException($"The shape must be that of the map, {map.Rows} x {map.Columns}, and is {other.Rows} x {other.Columns}.", name);
     }
 
+    /// <summary>Checks what a call of <see cref="ITsneReferenceField.Compute"/> is given.</summary>
+    public static void CheckReferenceCall(int dimensions, MatrixView<float> points, MatrixView<float> force, int sums)
+    {
+        Check(points, nameof(points));
+        if (points.Rows != dimensions)
+            throw new ArgumentException($"The points must have the {dimensions} axes of the reference and have {points.Rows}.", nameof(points));
+        CheckSame(points, force, nameof(force));
+        if (sums != points.Columns)
+            throw new ArgumentException($"There must be a sum for each of the {points.Columns} points and there are {sums}.", nameof(sums));
+    }
+
     /// <summary>Runs <paramref name="action"/> for the level in force and <paramref name="axes"/> axes.</summary>
     public static void Dispatch<TAction>(int axes, ref TAction action)
         where TAction : struct, IMapAction

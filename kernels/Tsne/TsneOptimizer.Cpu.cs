@@ -8,6 +8,7 @@ internal unsafe struct StepAction(
     MatrixView<float> gains,
     MatrixView<float> attraction,
     MatrixView<float> repulsion,
+    float attractionScale,
     float repulsionScale,
     TsneStep step,
     WorkerPool pool) : IMapAction
@@ -25,7 +26,7 @@ internal unsafe struct StepAction(
         const int SumsPerBlock = MapDimensions.Most + 1;
         nint blocks = (map.Columns + Grain - 1) / Grain;
         using Scratch<double> partial = new(blocks * SumsPerBlock);
-        StepBody<TWide, TMap> move = new(map, velocity, gains, attraction, repulsion, repulsionScale, step, partial.Pointer, Grain);
+        StepBody<TWide, TMap> move = new(map, velocity, gains, attraction, repulsion, attractionScale, repulsionScale, step, partial.Pointer, Grain);
         pool.For(map.Columns, Grain, ref move);
 
         double* sums = stackalloc double[SumsPerBlock];
@@ -44,6 +45,7 @@ internal readonly unsafe struct StepBody<TWide, TMap>(
     MatrixView<float> gains,
     MatrixView<float> attraction,
     MatrixView<float> repulsion,
+    float attractionScale,
     float repulsionScale,
     TsneStep step,
     double* partial,
@@ -97,7 +99,7 @@ internal readonly unsafe struct StepBody<TWide, TMap>(
     {
         TWide gradient = TWide.MultiplyAdd(
             TWide.LoadFirst(attraction.Row(axis) + i, count),
-            TWide.Broadcast(4 * step.Exaggeration),
+            TWide.Broadcast(attractionScale),
             TWide.LoadFirst(repulsion.Row(axis) + i, count) * TWide.Broadcast(repulsionScale));
         square = TWide.MultiplyAdd(gradient, gradient, square);
         TWide last = TWide.LoadFirst(velocity.Row(axis) + i, count);

@@ -237,7 +237,7 @@ public sealed unsafe class TsneEmbedding
             double sumQ = method.Compute(Map, Repulsion, pool);
             if (progress is not null && Iteration > first && Iteration % ReportInterval == 0)
                 Report(sumQ);
-            TsneGradient.Attraction(Affinities.Joint, Map, Attraction, pool);
+            TsneGradient.Attraction(Affinities.Joint, Map, Attraction, 1, pool);
             GradientNorm = TsneOptimizer.Step(Map, Velocity, Gains, Attraction, Repulsion, sumQ, step, pool);
             Iteration++;
         }
@@ -293,7 +293,7 @@ public sealed unsafe class TsneEmbedding
 
     private void Evaluate(double sumQ, WorkerPool pool)
     {
-        _divergence = TsneGradient.KullbackLeibler(Affinities.Joint, Map, sumQ, Affinities.NegativeEntropy, pool);
+        _divergence = TsneGradient.KullbackLeibler(Affinities.Joint, Map, sumQ, Affinities.NegativeEntropy, 1, pool);
         _divergenceIteration = Iteration;
         GC.KeepAlive(this);
     }

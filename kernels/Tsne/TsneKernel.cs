@@ -1,0 +1,135 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+
+namespace EmbeddingKernels.Core;
+
+/// <summary>
+/// How two points of a map attract and repel each other: Student's t with nu degrees of freedom. With
+/// t = 1 + |y_i - y_j|^2 / nu the weight of a pair is w = t^(-(nu+1)/2) and its push w / t. A type, so that the usual
+/// nu = 1 (w = 1 / (1 + d^2)) compiles to one division and no power.
+/// </summary>
+internal interface ITsneKernel
+{
+    /// <summary>What the squared distance is added to: 1 where that makes t without another addition, else 0.</summary>
+    static abstract TWide Start<TWide>()
+        where TWide : unmanaged, IWide<TWide>;
+
+    /// <summary>w and the push w / t, from <see cref="Start"/> plus the squared distance; both times <paramref name="count"/>, which is 1 or 0.</summary>
+    TWide Weight<TWide>(TWide count, TWide distance, out TWide push)
+        where TWide : unmanaged, IWide<TWide>;
+
+    /// <summary>ln t, from <see cref="Start"/> plus the squared distance.</summary>
+    TWide LogBase<TWide>(TWide distance)
+        where TWide : unmanaged, IWide<TWide>;
+}
+
+/// <summary>One degree of freedom: w = 1 / (1 + d^2), push w^2.</summary>
+internal readonly struct CauchyKernel : ITsneKernel
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide Start<TWide>()
+        where TWide : unmanaged, IWide<TWide> => TWide.Broadcast(1f);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TWide Weight<TWide>(TWide count, TWide distance, out TWide push)
+        where TWide : unmanaged, IWide<TWide>
+    {
+        TWide q = count / distance;
+        push = q * q;
+        return q;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TWide LogBase<TWide>(TWide distance)
+        where TWide : unmanaged, IWide<TWide> => WideMath.Log(distance);
+}
+
+/// <summary>
+/// Any degrees of freedom, by a logarithm and an exponential. The relative error of w is below 4e-7 (1 + |ln w|); below
+/// 1.2e-38 w stays there.
+/// </summary>
+internal readonly struct StudentKernel(double degreesOfFreedom) : ITsneKernel
+{
+    private readonly float _inverse = (float)(1 / degreesOfFreedom);
+    private readonly float _exponent = (float)(-(degreesOfFreedom + 1) / 2);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide Start<TWide>()
+        where TWide : unmanaged, IWide<TWide> => TWide.Zero;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TWide Weight<TWide>(TWide count, TWide distance, out TWide push)
+        where TWide : unmanaged, IWide<TWide>
+    {
+        TWide log = LogBase(distance, out TWide inverse);
+        TWide w = count * WideMath.Exp(log * TWide.Broadcast(_exponent));
+        push = w * inverse;
+        return w;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TWide LogBase<TWide>(TWide distance)
+        where TWide : unmanaged, IWide<TWide> => LogBase(distance, out _);
+
+    /// <summary>ln(1 + x) with what rounding took from the sum added again, without which many degrees of freedom would lose all digits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private TWide LogBase<TWide>(TWide distance, out TWide inverse)
+        where TWide : unmanaged, IWide<TWide>
+    {
+        TWide one = TWide.Broadcast(1f), x = distance * TWide.Broadcast(_inverse);
+        TWide t = one + x;
+        inverse = one / t;
+        return TWide.MultiplyAdd(x - (t - one), inverse, WideMath.Log(t));
+    }
+}
+
+/// <summary>Work that is compiled once for each vector width, number of axes and kind of kernel.</summary>
+internal interface IKernelAction
+{
+    void Run<TWide, TMap, TKernel>(TKernel kernel)
+        where TWide : unmanaged, IWide<TWide>
+        where TMap : struct, IMapDimensions
+        where TKernel : struct, ITsneKernel;
+}
+
+/// <summary>Checks and dispatch by the degrees of freedom.</summary>
+internal static class TsneKernel
+{
+    public const double LeastDegrees = 1e-6;
+    public const double MostDegrees = 1e6;
+
+    public static double CheckDegrees(double degreesOfFreedom, string name) =>
+        degreesOfFreedom is >= LeastDegrees and <= MostDegrees
+            ? degreesOfFreedom
+            : throw new ArgumentOutOfRangeException(
+                name, degreesOfFreedom, string.Create(CultureInfo.InvariantCulture, $"The degrees of freedom must lie in {LeastDegrees}..{MostDegrees}."));
+
+    /// <summary>The gradient is this times (exaggeration * attraction - repulsion / Z).</summary>
+    public static double GradientFactor(double degreesOfFreedom) => 2 * (degreesOfFreedom + 1) / degreesOfFreedom;
+
+    /// <summary>Runs <paramref name="action"/> for the level in force, <paramref name="axes"/> axes and the kernel.</summary>
+    public static void Dispatch<TAction>(int axes, double degreesOfFreedom, ref TAction action)
+        where TAction : struct, IKernelAction
+    {
+        KernelDispatch<TAction> inner = new() { DegreesOfFreedom = degreesOfFreedom, Action = action };
+        MapDimensions.Dispatch(axes, ref inner);
+        action = inner.Action;
+    }
+
+    private struct KernelDispatch<TAction> : IMapAction
+        where TAction : struct, IKernelAction
+    {
+        public double DegreesOfFreedom;
+        public TAction Action;
+
+        public void Run<TWide, TMap>()
+            where TWide : unmanaged, IWide<TWide>
+            where TMap : struct, IMapDimensions
+        {
+            if (DegreesOfFreedom == 1)
+                Action.Run<TWide, TMap, CauchyKernel>(default);
+            else
+                Action.Run<TWide, TMap, StudentKernel>(new(DegreesOfFreedom));
+        }
+    }
+}
