@@ -111,6 +111,29 @@ public sealed unsafe class CsrMatrix
         return result;
     }
 
+    /// <summary>
+    /// Copies the rows in another order, and names the columns by their places in it. Within a row the elements keep theirs.
+    /// </summary>
+    /// <param name="order">For each row of the result the row here.</param>
+    /// <param name="ranks">The inverse: for each column here its number in the result.</param>
+    /// <param name="destination">A matrix of this size, overwritten.</param>
+    /// <param name="pool">Threads to work on.</param>
+    internal void CopyOrdered(int* order, int* ranks, CsrMatrix destination, WorkerPool pool)
+    {
+        long place = 0;
+        for (int row = 0; row < Rows; row++)
+        {
+            destination._rowOffsets[row] = place;
+            place += _rowOffsets[order[row] + 1] - _rowOffsets[order[row]];
+        }
+
+        destination._rowOffsets[Rows] = place;
+        OrderBody body = new(this, order, ranks, destination);
+        pool.For(Rows, 512, ref body);
+        GC.KeepAlive(this);
+        GC.KeepAlive(destination);
+    }
+
     private static int CheckedRows(ReadOnlySpan<long> rowOffsets, int count)
     {
         if (rowOffsets.IsEmpty || rowOffsets[0] != 0)
@@ -138,6 +161,23 @@ public sealed unsafe class CsrMatrix
         }
 
         return columnIndices.Length;
+    }
+
+    private readonly struct OrderBody(CsrMatrix source, int* order, int* ranks, CsrMatrix destination) : IRangeBody
+    {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void Invoke(int worker, nint start, nint end)
+        {
+            for (nint row = start; row < end; row++)
+            {
+                long first = source.OffsetsPointer[order[row]], count = source.OffsetsPointer[order[row] + 1] - first;
+                long place = destination.OffsetsPointer[row];
+                int* from = source.ColumnsPointer + first, to = destination.ColumnsPointer + place;
+                for (long t = 0; t < count; t++)
+                    to[t] = ranks[from[t]];
+                Buffer.MemoryCopy(source.ValuesPointer + first, destination.ValuesPointer + place, count * sizeof(float), count * sizeof(float));
+            }
+        }
     }
 
     private readonly struct TransposeBody(CsrMatrix source, CsrMatrix destination, int* places, int chunks, bool scatter) : IRangeBody

@@ -75,7 +75,7 @@ internal readonly record struct FftGrid
         double extent = Math.Max(extentX, dimensions == 1 ? 0 : extentY);
 
         // w's spectrum falls off by e^(-k sqrt(nu)) while nu is small; with many degrees of freedom by e^(-k^2 / 2).
-        double spacing = WidestSpacing * Math.Min(Math.Sqrt(degreesOfFreedom), 1.5);
+        double spacing = WidestSpacing * Math.Min(Math.Sqrt(degreesOfFreedom), 1.25);
         if (extent < LeastNodes * spacing)
             spacing = Math.Max(spacing * Math.Pow(2, -Math.Ceiling(2 * Math.Log2(LeastNodes * spacing / Math.Max(extent, 1e-30))) / 2), LeastSpacing);
         int most = dimensions == 1 ? MostLine : MostPlane;

@@ -70,7 +70,7 @@ public static unsafe class TsneGradient
         CsrMatrix affinities, MatrixView<float> reference, MatrixView<float> points, MatrixView<float> force, double degreesOfFreedom, WorkerPool? pool)
     {
         float degrees = (float)TsneKernel.CheckDegrees(degreesOfFreedom, nameof(degreesOfFreedom));
-        AttractionAction action = new(affinities, reference, points, force, degrees, pool ?? WorkerPool.Serial);
+        AttractionAction action = new(affinities, null, reference, points, force, degrees, pool ?? WorkerPool.Serial);
         MapDimensions.Dispatch((int)points.Rows, ref action);
         GC.KeepAlive(affinities);
     }
