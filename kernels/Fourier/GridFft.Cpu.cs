@@ -13,6 +13,9 @@ namespace EmbeddingKernels.Core;
 /// </remarks>
 internal readonly struct GridLines
 {
+    /// <summary>Vectors of columns that one thread takes at a time: neighbours share cache lines.</summary>
+    public const int BlockGrain = 4;
+
     /// <param name="lanes">Lanes of a vector.</param>
     /// <param name="frequencies">Frequencies of a column: half the rows and one.</param>
     /// <param name="columns">Columns of the grid.</param>
@@ -20,7 +23,9 @@ internal readonly struct GridLines
     {
         Groups = (frequencies + lanes - 1) / lanes;
         ColumnBlocks = (columns + lanes - 1) / lanes;
-        Stride = 2 * (nint)lanes * lanes * ColumnBlocks;
+
+        // An odd number of tiles: lines a multiple of large powers of two apart would share a few sets of each cache.
+        Stride = 2 * (nint)lanes * lanes * (ColumnBlocks | 1);
     }
 
     /// <summary>Number of lines: groups of frequencies.</summary>

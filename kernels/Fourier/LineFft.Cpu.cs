@@ -33,7 +33,10 @@ internal static unsafe class LineFft<TWide>
         foreach (int radix in plan.Radices)
         {
             int span = block / radix;
-            Stage<Frequency>(radix, data, TWide.Lanes, blocks, span, twiddles);
+            if (span > 1)
+                Stage<Frequency>(radix, data, TWide.Lanes, blocks, span, twiddles);
+            else
+                Stage<Plain>(radix, data, TWide.Lanes, blocks, span, twiddles);
             twiddles += 2 * (nint)span * (radix - 1);
             blocks *= radix;
             block = span;
@@ -56,7 +59,11 @@ internal static unsafe class LineFft<TWide>
             twiddles -= 2 * (nint)span * (radix - 1);
 
             // Imaginary parts as real ones and the other way round: the conjugate transform.
-            Stage<Time>(radix, data + TWide.Lanes, -TWide.Lanes, plan.Length / (span * radix), span, twiddles);
+            int blocks = plan.Length / (span * radix);
+            if (span > 1)
+                Stage<Time>(radix, data + TWide.Lanes, -TWide.Lanes, blocks, span, twiddles);
+            else
+                Stage<Plain>(radix, data + TWide.Lanes, -TWide.Lanes, blocks, span, twiddles);
             span *= radix;
         }
     }
@@ -212,7 +219,7 @@ internal static unsafe class LineFft<TWide>
     private static void Store<TOrder>(float* destination, nint imaginary, float* factor, TWide re, TWide im)
         where TOrder : struct, IStageOrder
     {
-        if (!TOrder.TurnsInputs)
+        if (TOrder.TurnsOutputs)
         {
             TWide cos = TWide.BroadcastFrom(factor), sin = TWide.BroadcastFrom(factor + 1);
             TWide.Store(destination, TWide.NegatedMultiplyAdd(im, sin, re * cos));
@@ -224,19 +231,32 @@ internal static unsafe class LineFft<TWide>
         TWide.Store(destination + imaginary, im);
     }
 
-    /// <summary>Whether a stage turns by its twiddle factors before or after its butterflies.</summary>
+    /// <summary>Where a stage turns by its twiddle factors: before its butterflies, behind them, or, with butterflies of neighbours, nowhere.</summary>
     private interface IStageOrder
     {
         static abstract bool TurnsInputs { get; }
+
+        static abstract bool TurnsOutputs { get; }
     }
 
     private readonly struct Frequency : IStageOrder
     {
         public static bool TurnsInputs => false;
+
+        public static bool TurnsOutputs => true;
     }
 
     private readonly struct Time : IStageOrder
     {
         public static bool TurnsInputs => true;
+
+        public static bool TurnsOutputs => false;
+    }
+
+    private readonly struct Plain : IStageOrder
+    {
+        public static bool TurnsInputs => false;
+
+        public static bool TurnsOutputs => false;
     }
 }

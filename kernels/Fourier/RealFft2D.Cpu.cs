@@ -15,14 +15,14 @@ internal readonly unsafe struct RealFft2DAction(
         if (forward)
         {
             GridForwardColumns<TWide> columns = new(columnPlan, grid, layout, lines.Pointer, scratch.Pointer);
-            pool.For(layout.ColumnBlocks, 1, ref columns);
+            pool.For(layout.ColumnBlocks, GridLines.BlockGrain, ref columns);
             pool.For(layout.Groups, 1, ref alongRows);
         }
         else
         {
             GridBackwardColumns<TWide> columns = new(columnPlan, layout, lines.Pointer, grid, scratch.Pointer);
             pool.For(layout.Groups, 1, ref alongRows);
-            pool.For(layout.ColumnBlocks, 1, ref columns);
+            pool.For(layout.ColumnBlocks, GridLines.BlockGrain, ref columns);
         }
     }
 }

@@ -16,7 +16,8 @@ internal static unsafe class FftSpectra
     {
         GridLines layout = new(TWide.Lanes, (grid.Rows / 2) + 1, grid.Columns);
         int length = grid.Dimensions == 1 ? grid.Rows * grid.Columns : grid.Columns;
-        using Scratch<float> values = new((nint)grid.Rows * grid.Columns);
+        int stride = grid.Dimensions == 1 ? grid.Columns : FftGrid.PaddedStride(grid.Columns);
+        using Scratch<float> values = new((nint)grid.Rows * stride);
         using Scratch<float> lines = new(layout.Length);
         using Scratch<float> columnScratch = new(pool.Threads * GridForwardColumns<TWide>.ScratchLength(columnPlan));
         using Scratch<float> distances = new(2 * (nint)(length + grid.Rows));
@@ -33,14 +34,15 @@ internal static unsafe class FftSpectra
                 Field = field,
                 Rows = grid.Rows,
                 Columns = grid.Columns,
+                Stride = stride,
                 Line = grid.Dimensions == 1,
                 Distances = distances.Pointer,
                 Values = values.Pointer,
             };
             pool.For(grid.Rows, 8, ref fill);
             GridForwardColumns<TWide> forward = new(
-                columnPlan, new MatrixView<float>(values.Pointer, grid.Rows, grid.Columns), layout, lines.Pointer, columnScratch.Pointer);
-            pool.For(layout.ColumnBlocks, 1, ref forward);
+                columnPlan, new MatrixView<float>(values.Pointer, grid.Rows, grid.Columns, stride), layout, lines.Pointer, columnScratch.Pointer);
+            pool.For(layout.ColumnBlocks, GridLines.BlockGrain, ref forward);
             TakeBody<TWide> take = new()
             {
                 Plan = rowPlan,
@@ -106,6 +108,7 @@ internal static unsafe class FftSpectra
         public int Field;
         public int Rows;
         public int Columns;
+        public int Stride;
         public bool Line;
         public float* Distances;
         public float* Values;
@@ -118,7 +121,7 @@ internal static unsafe class FftSpectra
             TWide one = TWide.Broadcast(1f);
             for (nint row = start; row < end; row++)
             {
-                float* x = Distances + (Line ? row * Columns : 0), destination = Values + (row * Columns);
+                float* x = Distances + (Line ? row * Columns : 0), destination = Values + (row * Stride);
                 TWide dy = TWide.Broadcast(Line ? 0 : rowDistances[row]), kept = TWide.Broadcast(Line ? 1 : rowDistances[Rows + row]);
                 for (int column = 0; column < Columns; column += TWide.Lanes)
                 {
@@ -149,33 +152,51 @@ internal static unsafe class FftSpectra
 
         public readonly void Invoke(int worker, nint start, nint end)
         {
-            // The transforms there and back multiply by the number of nodes.
-            float scale = 1f / ((float)Rows * Columns);
             int lanes = TWide.Lanes;
+            float* factors = stackalloc float[lanes];
             for (nint group = start; group < end; group++)
             {
-                float* line = Lines + (group * Layout.Stride);
+                // Lanes beyond the last frequency hold nothing.
+                for (int lane = 0; lane < lanes; lane++)
+                    factors[lane] = (group * lanes) + lane <= Rows / 2 ? Factor((group * lanes) + lane) : 0;
+                float* line = Lines + (group * Layout.Stride), spectrum = Spectrum + (group * Columns * lanes);
                 if (Twiddles is not null)
                     FftFieldLines<TWide>.Turn(line, Twiddles + (group * 2 * lanes * Columns), line, Columns, back: false);
                 LineFft<TWide>.Forward(Plan, line);
-                for (int l = 0; l < Columns; l++)
-                {
-                    nint place = Plan.Places[l];
-                    float* source = line + (place * 2 * lanes) + (Odd ? lanes : 0);
-                    float* destination = Spectrum + (((group * Columns) + place) * lanes);
-                    for (int lane = 0; lane < lanes; lane++)
-                    {
-                        nint k = (group * lanes) + lane;
-                        if (k > Rows / 2)
-                        {
-                            destination[lane] = 0;
-                            continue;
-                        }
+                Take(line + (Odd ? lanes : 0), spectrum, factors);
+                if (Twiddles is not null)
+                    DivideLine(spectrum, group * lanes);
+            }
+        }
 
-                        float factor = Twiddles is not null ? Deconvolution[k + ((nint)Rows * l)] : Deconvolution[l] * Deconvolution[Columns + k];
-                        destination[lane] = source[lane] * factor * scale;
-                    }
+        /// <summary>
+        /// What a frequency along columns is multiplied by: the transforms there and back multiply by the number of nodes. A long
+        /// line's frequencies are not products of two; see <see cref="DivideLine"/>.
+        /// </summary>
+        private readonly float Factor(nint frequency) => (Twiddles is null ? Deconvolution[Columns + frequency] : 1) / ((float)Rows * Columns);
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly void Take(float* part, float* spectrum, float* factors)
+        {
+            TWide factor = TWide.Load(factors), one = TWide.Broadcast(1f);
+            float* deconvolution = Deconvolution;
+            fixed (int* places = Plan.Places)
+            {
+                for (nint l = 0; l < Columns; l++)
+                {
+                    nint place = places[l] * TWide.Lanes;
+                    TWide along = Twiddles is null ? TWide.BroadcastFrom(deconvolution + l) : one;
+                    TWide.Store(spectrum + place, TWide.Load(part + (2 * place)) * factor * along);
                 }
+            }
+        }
+
+        private readonly void DivideLine(float* spectrum, nint first)
+        {
+            for (nint l = 0; l < Columns; l++)
+            {
+                for (nint lane = 0; lane < TWide.Lanes && first + lane <= Rows / 2; lane++)
+                    spectrum[(Plan.Places[l] * TWide.Lanes) + lane] *= Deconvolution[first + lane + (Rows * l)];
             }
         }
     }

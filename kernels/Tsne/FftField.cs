@@ -102,7 +102,7 @@ internal sealed unsafe class FftField : IDisposable
         using Scratch<double> powers = new(layout.Groups);
 
         GridForwardColumns<TWide> forward = new(_columnPlan!, GridView(_density.Pointer), layout, lines.Pointer, columnScratch.Pointer);
-        pool.For(layout.ColumnBlocks, 1, ref forward);
+        pool.For(layout.ColumnBlocks, GridLines.BlockGrain, ref forward);
         FftFieldLines<TWide> along = new()
         {
             Plan = _rowPlan!,
@@ -123,7 +123,7 @@ internal sealed unsafe class FftField : IDisposable
         {
             GridBackwardColumns<TWide> backward = new(
                 _columnPlan!, layout, lines.Pointer + (field * layout.Length), GridView(_fields.Pointer + (field * GridLength(_grid))), columnScratch.Pointer);
-            pool.For(layout.ColumnBlocks, 1, ref backward);
+            pool.For(layout.ColumnBlocks, GridLines.BlockGrain, ref backward);
         }
 
         double sum = 0;

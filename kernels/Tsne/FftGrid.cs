@@ -65,7 +65,13 @@ internal readonly record struct FftGrid
     public int UsedColumns => Dimensions == 1 ? Columns : NodesX;
 
     /// <summary>Floats from row to row of the density and of the fields.</summary>
-    public int Stride => Dimensions == 1 ? Columns : (NodesX + 15) / 16 * 16;
+    public int Stride => Dimensions == 1 ? Columns : PaddedStride(NodesX);
+
+    /// <summary>
+    /// Floats from row to row of a grid whose columns are read: whole cache lines, and an odd number of them, so that a column's
+    /// elements do not share a few sets of each cache.
+    /// </summary>
+    public static int PaddedStride(int columns) => (((columns + 15) / 16) | 1) * 16;
 
     /// <summary>
     /// The grid for a map of this extent, or <paramref name="current"/> where that will do: its spectra stand already.
