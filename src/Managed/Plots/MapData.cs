@@ -6,7 +6,11 @@ namespace EmbeddingKernels;
 /// </summary>
 /// <param name="X">The first coordinate of each point; finite, in any unit.</param>
 /// <param name="Y">The second coordinate of each point; finite, upwards.</param>
-/// <param name="Labels">A label per point. Any text will do; long ones are shortened where they are drawn.</param>
+/// <param name="Labels">
+/// A label per point. Any text will do; long ones are shortened where they are drawn. Empty where points have no names of their
+/// own: a point then goes by its row number, and the map is labelled by its classes, each name once where the class is densest.
+/// Labels that only repeat <see cref="Groups"/> count as none.
+/// </param>
 public sealed record MapData(ReadOnlyMemory<float> X, ReadOnlyMemory<float> Y, IReadOnlyList<string> Labels)
 {
     /// <summary>

@@ -22,6 +22,9 @@ public static class MapHtml
     // Letters of all scripts as they are; <, >, & and quotes escaped, so that nothing in a label can end the script element.
     private static readonly JavaScriptEncoder Encoder = JavaScriptEncoder.Create(UnicodeRanges.All);
 
+    /// <summary>The parts of the page's script, in the order in which they run.</summary>
+    internal static readonly string[] Scripts = ["map-data.js", "map-dots.js", "map-view.js", "map.js", "map-legend.js"];
+
     /// <summary>Writes the page to a file, which appears under its name only when it is whole.</summary>
     /// <param name="path">The file; one whose name ends in .gz is packed.</param>
     /// <param name="data">The points.</param>
@@ -46,7 +49,7 @@ public static class MapHtml
     private static void Write(Stream stream, MapScene scene)
     {
         string style = Resource("map.css");
-        string script = "(() => {\n'use strict';\n" + Resource("map-view.js") + Resource("map.js") + "})();\n";
+        string script = "(() => {\n'use strict';\n" + string.Concat(Scripts.Select(Resource)) + "})();\n";
         ReadOnlySpan<char> template = Resource("map.html");
         using StreamWriter writer = new(stream, new UTF8Encoding(false), 1 << 16, leaveOpen: true);
 
@@ -102,9 +105,10 @@ public static class MapHtml
         json.WriteNumber("width", (float)scene.Width);
         json.WriteNumber("height", (float)scene.Height);
         json.WriteStartArray("labels");
-        foreach (string label in data.Labels)
-            json.WriteStringValue(label);
+        for (int i = 0; scene.Named && i < data.Labels.Count; i++)
+            json.WriteStringValue(data.Labels[i]);
         json.WriteEndArray();
+        WriteArray(json, "anchors", [.. scene.Anchors.SelectMany(a => (float[])[a.X, a.Y])]);
         WriteArray(json, "x", scene.X);
         WriteArray(json, "y", scene.Y);
         WriteArray(json, "weights", data.Weights.Span);

@@ -13,11 +13,13 @@ internal sealed class MapScene
     {
         Data = data;
         Options = options;
-        Count = data.Labels.Count;
+        Count = data.X.Length;
         (X, Y, Width, Height) = Centre(data.X.Span, data.Y.Span);
         Order = ByWeight(data.Weights.Span, Count);
         (GroupNames, ColourOf) = data.Groups is { } groups ? NameGroups(groups) : ([], ColourRegions(X, Y));
         Colours = Math.Max(GroupNames.Length, Count == 0 ? 0 : ColourOf.Max() + 1);
+        Named = HasNames(data, GroupNames.Length);
+        Anchors = Named ? [] : MapAnchors.Find(X, Y, ColourOf, GroupNames.Length);
     }
 
     public MapData Data { get; }
@@ -25,6 +27,12 @@ internal sealed class MapScene
     public MapOptions Options { get; }
 
     public int Count { get; }
+
+    /// <summary>Whether points have names of their own; if not, the map is labelled by its classes and a point goes by its row.</summary>
+    public bool Named { get; }
+
+    /// <summary>Where each class's name stands on a map whose points have no names.</summary>
+    public MapAnchor[] Anchors { get; }
 
     /// <summary>Neighbours per point.</summary>
     public int NeighbourCount => Count == 0 ? 0 : Data.Neighbours.Length / Count;
@@ -115,15 +123,17 @@ internal sealed class MapScene
         if (data.Labels is null)
             throw Bad("Labels is null.");
 
-        int count = data.Labels.Count;
-        CheckLength(nameof(data.X), data.X.Length, count);
-        CheckLength(nameof(data.Y), data.Y.Length, count);
+        bool labelled = data.Labels.Count > 0;
+        int count = labelled ? data.Labels.Count : data.X.Length;
+        string points = labelled ? "labels" : "points";
+        CheckLength(nameof(data.X), data.X.Length, count, points);
+        CheckLength(nameof(data.Y), data.Y.Length, count, points);
         CheckFinite(nameof(data.X), data.X.Span);
         CheckFinite(nameof(data.Y), data.Y.Span);
         CheckTexts(nameof(data.Labels), data.Labels);
         if (!data.Weights.IsEmpty)
         {
-            CheckLength(nameof(data.Weights), data.Weights.Length, count);
+            CheckLength(nameof(data.Weights), data.Weights.Length, count, points);
             CheckFinite(nameof(data.Weights), data.Weights.Span);
             int negative = data.Weights.Span.IndexOfAnyInRange(float.MinValue, -float.Epsilon);
             if (negative >= 0)
@@ -132,7 +142,7 @@ internal sealed class MapScene
 
         if (data.Groups is not null)
         {
-            CheckLength(nameof(data.Groups), data.Groups.Count, count);
+            CheckLength(nameof(data.Groups), data.Groups.Count, count, points);
             CheckTexts(nameof(data.Groups), data.Groups);
             int groups = data.Groups.Distinct(StringComparer.Ordinal).Count();
             if (groups > MostGroups)
@@ -143,7 +153,7 @@ internal sealed class MapScene
         if (count == 0 ? !neighbours.IsEmpty : neighbours.Length % count != 0)
         {
             throw Bad(
-                $"Neighbours has {neighbours.Length} values for {count} labels; the same number per label is needed.");
+                $"Neighbours has {neighbours.Length} values for {count} {points}; the same number for each is needed.");
         }
 
         for (int i = 0; i < neighbours.Length; i++)
@@ -159,7 +169,7 @@ internal sealed class MapScene
         }
     }
 
-    private static void CheckLength(string name, int length, int wanted, string of = "labels")
+    private static void CheckLength(string name, int length, int wanted, string of)
     {
         if (length != wanted)
             throw Bad($"{name} has {length} values for {wanted} {of}; one for each is needed.");
@@ -214,6 +224,22 @@ internal sealed class MapScene
                 mapped[i] = (float)((v[i] - middle) * scale);
             return mapped;
         }
+    }
+
+    /// <summary>Labels that only repeat the classes, several points to each, are no names.</summary>
+    private static bool HasNames(MapData data, int groups)
+    {
+        if (data.Labels.Count == 0)
+            return false;
+        if (data.Groups is null || groups == data.Labels.Count)
+            return true;
+        for (int i = 0; i < data.Labels.Count; i++)
+        {
+            if (!string.Equals(data.Labels[i], data.Groups[i], StringComparison.Ordinal))
+                return true;
+        }
+
+        return false;
     }
 
     private static int[] ByWeight(ReadOnlySpan<float> weights, int count)

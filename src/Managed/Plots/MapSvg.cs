@@ -139,44 +139,31 @@ public static class MapSvg
         double X(int i) => middleX + scale * scene.X[i];
         double Y(int i) => middleY - scale * scene.Y[i];
 
-        int[] rank = new int[scene.Count];
-        for (int r = 0; r < rank.Length; r++)
-            rank[scene.Order[r]] = r;
-
-        xml.WriteStartElement("g", Namespace);
-        xml.WriteAttributeString("id", "dots");
-        xml.WriteAttributeString("fill-opacity", "0.8");
-        int[] byColour = [.. Enumerable.Range(0, scene.Count).OrderBy(i => scene.ColourOf[i])];
-        for (int k = 0; k < byColour.Length;)
-        {
-            int colour = scene.ColourOf[byColour[k]];
-            Start(xml, "g", ("fill", MapColours.Of(colour).Light));
-            for (; k < byColour.Length && scene.ColourOf[byColour[k]] == colour; k++)
-            {
-                int i = byColour[k];
-                Start(xml, "circle", ("cx", Number(X(i))), ("cy", Number(Y(i))), ("r", Number(Radius(radius, rank[i]))));
-                xml.WriteEndElement();
-            }
-
-            xml.WriteEndElement();
-        }
-
-        xml.WriteEndElement();
+        MapSvgDots.Write(xml, scene, X, Y, radius);
 
         // The halo keeps a label readable where it lies on dots.
         Start(
             xml, "g", ("id", "labels"), ("stroke", "#ffffff"), ("stroke-width", "1.6"), ("stroke-linejoin", "round"),
             ("paint-order", "stroke"));
-        LabelPlacement placement = new(frame, Enumerable.Range(0, scene.Count).Select(i => (X(i), Y(i))));
+        if (scene.Named)
+            WriteLabels(xml, scene, frame, X, Y, radius);
+        else
+            WriteClassNames(xml, scene, frame, a => (middleX + scale * a.X, middleY - scale * a.Y));
+        xml.WriteEndElement();
+    }
+
+    private static void WriteLabels(XmlWriter xml, MapScene scene, MapBox frame, Func<int, double> x, Func<int, double> y, double radius)
+    {
+        LabelPlacement placement = new(frame, Enumerable.Range(0, scene.Count).Select(i => (x(i), y(i))));
         int refused = 0;
-        for (int r = 0; r < rank.Length && refused < MostRefusals; r++)
+        for (int r = 0; r < scene.Count && refused < MostRefusals; r++)
         {
             int i = scene.Order[r];
             string label = MapScene.Line(scene.Data.Labels[i], LongestLabel);
             double size = Array.Find(LabelSizes, s => r < s.UpTo).Size;
             double textWidth = size * TextWidths.Of(label);
             if (label.Length == 0
-                || !placement.TryPlace(X(i), Y(i), Radius(radius, r), textWidth, size * TextWidths.Height, 1.2, out MapBox box))
+                || !placement.TryPlace(x(i), y(i), Radius(radius, r), textWidth, size * TextWidths.Height, 1.2, out MapBox box))
             {
                 refused++;
                 continue;
@@ -185,11 +172,34 @@ public static class MapSvg
             string colour = MapColours.Of(scene.ColourOf[i]).LightText;
             WriteText(xml, label, box.Left, box.Bottom - 0.24 * size, size, colour, textWidth, true);
         }
-
-        xml.WriteEndElement();
     }
 
-    private static double Radius(double radius, int rank) => radius * (rank < 20 ? 1.5 : rank < 100 ? 1.25 : 1);
+    /// <summary>The name of each class in the middle of its densest part, the largest class first; what finds no place is in the legend.</summary>
+    private static void WriteClassNames(XmlWriter xml, MapScene scene, MapBox frame, Func<MapAnchor, (double X, double Y)> place)
+    {
+        double size = scene.GroupNames.Length switch { <= 20 => 15, <= 60 => 11, _ => 8 };
+        List<MapBox> taken = [];
+        foreach (int g in Enumerable.Range(0, scene.GroupNames.Length).OrderByDescending(g => scene.Anchors[g].Points))
+        {
+            string name = MapScene.Line(scene.GroupNames[g], LongestLabel);
+            (double x, double y) = place(scene.Anchors[g]);
+            double width = size * TextWidths.Of(name), height = size * TextWidths.Height;
+            double left = Math.Clamp(x - width / 2, frame.Left, Math.Max(frame.Left, frame.Right - width));
+            foreach (double step in (ReadOnlySpan<double>)[0, -1, 1])
+            {
+                double top = Math.Clamp(y - height / 2 + step * height, frame.Top, frame.Bottom - height);
+                MapBox box = new(left, top, left + width, top + height);
+                if (name.Length == 0 || !frame.Contains(box) || taken.Exists(t => t.Overlaps(box)))
+                    continue;
+
+                taken.Add(box);
+                WriteText(xml, name, left, box.Bottom - 0.24 * size, size, MapColours.Of(g).LightText, width, true, ("font-weight", "600"));
+                break;
+            }
+        }
+    }
+
+    internal static double Radius(double radius, int rank) => radius * (rank < 20 ? 1.5 : rank < 100 ? 1.25 : 1);
 
     /// <summary>A line of text, shrunk to <paramref name="most"/> where it would be longer; a fitted one states its width.</summary>
     private static void WriteText(
@@ -210,12 +220,12 @@ public static class MapSvg
         xml.WriteEndElement();
     }
 
-    private static void Start(XmlWriter xml, string element, params ReadOnlySpan<(string Name, string Value)> attributes)
+    internal static void Start(XmlWriter xml, string element, params ReadOnlySpan<(string Name, string Value)> attributes)
     {
         xml.WriteStartElement(element, Namespace);
         foreach ((string name, string value) in attributes)
             xml.WriteAttributeString(name, value);
     }
 
-    private static string Number(double value) => Math.Round(value, 2).ToString(CultureInfo.InvariantCulture);
+    internal static string Number(double value) => Math.Round(value, 2).ToString(CultureInfo.InvariantCulture);
 }

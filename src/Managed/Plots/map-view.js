@@ -1,58 +1,4 @@
-// The map itself: places, the index of points, the choice of labels, drawing. What surrounds it is in map.js.
-
-const data = JSON.parse(document.getElementById('data').textContent);
-const count = data.labels.length;
-const xs = decode(data.x, Float32Array);
-const ys = decode(data.y, Float32Array);
-const weights = decode(data.weights, Float32Array);
-const colours = decode(data.colours, Uint16Array);
-const neighbours = decode(data.neighbours, data.wide ? Int32Array : Uint16Array);
-const scores = decode(data.scores, Float32Array);
-
-function decode(text, Type) {
-  const bytes = atob(text);
-  const buffer = new Uint8Array(bytes.length);
-  for (let i = 0; i < bytes.length; i++) buffer[i] = bytes.charCodeAt(i);
-  return new Type(buffer.buffer);
-}
-
-const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
-
-// Importance: order[0] is the most important point, rank[i] the place of point i.
-const order = new Uint32Array(count).map((_, i) => i);
-if (weights.length) order.sort((a, b) => weights[b] - weights[a] || a - b);
-const rank = new Uint32Array(count);
-for (let r = 0; r < count; r++) rank[order[r]] = r;
-
-const FONTS = [[20, 15.5, 600], [90, 13, 600], [400, 12, 500], [Infinity, 11, 400]]
-  .map(([upTo, size, weight]) => ({ upTo, size, weight }));
-const FAMILY = getComputedStyle(document.body).fontFamily;
-const DOT_SCALE = [1.5, 1.25, 1.05, 0.92];
-const sizeClass = i => FONTS.findIndex(f => rank[i] < f.upTo);
-const classes = new Uint8Array(count).map((_, i) => sizeClass(i));
-const fontOf = (size, weight) => `${weight} ${size}px ${FAMILY}`;
-
-/** A label as one drawn line: white space folded, shortened to 32 characters. */
-function shortLabel(i, most = 32) {
-  let text = data.labels[i];
-  if (text.length > 4 * most) text = text.slice(0, 4 * most);
-  text = text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim();
-  if (text.length <= most) return text;
-  const characters = Array.from(text);
-  return characters.length <= most ? text : characters.slice(0, most - 1).join('') + '…';
-}
-
-// ---- Colours: follow the system's light or dark scheme.
-
-const dark = matchMedia('(prefers-color-scheme: dark)');
-const theme = {};
-function readTheme() {
-  const style = getComputedStyle(document.documentElement);
-  for (const name of ['ground', 'ink', 'muted', 'accent']) theme[name] = style.getPropertyValue('--' + name).trim();
-  theme.dots = data.palette.map(p => p[dark.matches ? 1 : 0]);
-  theme.text = data.palette.map(p => p[dark.matches ? 3 : 2]);
-}
-readTheme();
+// The map itself: the view, the choice of labels, drawing. What surrounds it is in map.js.
 
 // ---- The view: the map's place at the middle of the canvas, and pixels per unit.
 
@@ -108,35 +54,6 @@ function zoomAt(x, y, factor) {
   settle();
 }
 
-// ---- The index of points: cells of about four points, for picking and for drawing what is in view.
-
-const grid = (() => {
-  const width = 2 * data.width + 1e-6, height = 2 * data.height + 1e-6;
-  const cell = Math.max(Math.sqrt(width * height * 4 / Math.max(1, count)), Math.max(width, height) / 512);
-  const columns = Math.floor(width / cell) + 1, rows = Math.floor(height / cell) + 1;
-  const column = x => clamp(Math.floor((x + data.width) / cell), 0, columns - 1);
-  const row = y => clamp(Math.floor((y + data.height) / cell), 0, rows - 1);
-  const start = new Uint32Array(columns * rows + 1);
-  const cellOf = new Uint32Array(count);
-  for (let i = 0; i < count; i++) start[(cellOf[i] = row(ys[i]) * columns + column(xs[i])) + 1]++;
-  for (let c = 0; c < columns * rows; c++) start[c + 1] += start[c];
-  const items = new Uint32Array(count);
-  const next = start.slice();
-  for (let r = count - 1; r >= 0; r--) items[next[cellOf[order[r]]]++] = order[r]; // the most important on top
-  return { columns, column, row, start, items };
-})();
-
-/** Calls visit(i) for each shown point of a box in map units, and of its surroundings to whole cells. */
-function forBox(x0, y0, x1, y1, visit) {
-  const c0 = grid.column(x0), c1 = grid.column(x1);
-  for (let r = grid.row(y0), last = grid.row(y1); r <= last; r++) {
-    const from = grid.start[r * grid.columns + c0], to = grid.start[r * grid.columns + c1 + 1];
-    for (let k = from; k < to; k++) if (shown[colours[grid.items[k]]]) visit(grid.items[k]);
-  }
-}
-
-const shown = new Uint8Array(Math.max(1, data.palette.length)).fill(1);
-
 /** The point at a place of the canvas: the label there, or the nearest dot within reach; -1 if none. */
 function pick(x, y, reach) {
   for (const l of scene.labels) {
@@ -144,13 +61,7 @@ function pick(x, y, reach) {
     if (x >= left && x <= left + l.width && Math.abs(y - middle) <= l.height / 2) return l.i;
   }
   const wx = view.x + (x - size.width / 2) / view.scale, wy = view.y + (size.height / 2 - y) / view.scale;
-  const r = reach / view.scale;
-  let best = -1, nearest = r * r;
-  forBox(wx - r, wy - r, wx + r, wy + r, i => {
-    const d = (xs[i] - wx) ** 2 + (ys[i] - wy) ** 2;
-    if (d < nearest || (d === nearest && rank[i] < rank[best])) { nearest = d; best = i; }
-  });
-  return best;
+  return nearestPoint(wx, wy, reach / view.scale);
 }
 
 // ---- The choice of labels.
@@ -163,8 +74,8 @@ function pick(x, y, reach) {
 const placement = (() => {
   // Finer steps look smoother and cost more.
   const STEP = 2 ** (count > 20000 ? 1 / 2 : 1 / 4), PAD_X = 5, PAD_Y = 2, CELL_X = 64, CELL_Y = 20, LOYALTY = 4;
-  const widths = new Float32Array(count);
-  const was = new Uint8Array(count); // shown on the rung below
+  const widths = new Float32Array(named ? count : 0);
+  const was = new Uint8Array(named ? count : 0); // shown on the rung below
   const measure = document.createElement('canvas').getContext('2d');
   const heads = new Int32Array(1 << 16);
   let nodes = new Int32Array(4096); // pairs: next node, point
@@ -227,16 +138,18 @@ const placement = (() => {
   }
 
   function* place() {
-    const all = order.filter(i => shown[colours[i]]);
+    const all = named ? order.filter(i => shown[colours[i]]) : order.subarray(0, 0);
     let before = [];
     was.fill(0);
     for (let l = 0; l < wanted; l++) {
       const scale = base * STEP ** l, kept = [], added = [];
+      // Of very many points only the most important are tried: the rest would be refused at this scale, one by one.
+      const tried = Math.min(all.length, 4000 + Math.ceil(40 * 4 * data.width * data.height * scale * scale / (CELL_X * CELL_Y)));
       heads.fill(-1);
       used = 0;
-      for (let o = 0, a = 0, steps = 1; o < before.length || a < all.length; steps++) {
+      for (let o = 0, a = 0, steps = 1; o < before.length || a < tried; steps++) {
         if ((steps & 127) === 0) yield;
-        const old = a >= all.length || (o < before.length && rank[before[o]] <= LOYALTY * rank[all[a]]);
+        const old = a >= tried || (o < before.length && rank[before[o]] <= LOYALTY * rank[all[a]]);
         const i = old ? before[o++] : all[a++];
         // First with the least width that the text can have: most are refused there, and need not be measured.
         if ((!old && was[i]) || (!widths[i] && isTaken(i, scale, least(i))) || isTaken(i, scale, width(i))) continue;
@@ -285,80 +198,8 @@ const placement = (() => {
 // drawn each time, what is chosen.
 
 const MOST_LABELS = 900; // of one scene, whatever the size of the screen
-const MOST_RADIUS = clamp(9 - 1.7 * Math.log10(Math.max(1, count)), 2.6, 6);
-const scene = { canvas: document.createElement('canvas'), labels: [], image: null, valid: false, cost: 0, x: 0, y: 0, scale: 1, marginX: 0, marginY: 0 };
+const scene = { canvas: document.createElement('canvas'), labels: [], valid: false, cost: 0, x: 0, y: 0, scale: 1, marginX: 0, marginY: 0 };
 const sceneContext = scene.canvas.getContext('2d', { alpha: false });
-const emphasis = { mask: null, ids: [] }; // points that stay bright while the others fade
-
-function baseRadius(scale) {
-  const start = clamp(5.2 - 0.92 * Math.log10(Math.max(1, count)), 0.9, MOST_RADIUS);
-  return clamp(start * (scale / limits.home.scale) ** 0.28, 0.8, MOST_RADIUS);
-}
-
-// Dots are set as pixels: ten times faster than any canvas call where no graphics processor helps, so 70,000 of them take some
-// 20 ms. A stamp is the coverage (0..256) of a disc in its square, for each size and each of 4 x 4 places within a pixel.
-const PHASES = 4;
-const stamps = { radius: 0, side: [], cover: [] };
-function prepareStamps(radius) {
-  if (stamps.radius === radius) return;
-  stamps.radius = radius;
-  DOT_SCALE.forEach((factor, c) => {
-    const r = radius * factor, reach = Math.ceil(r + 0.5), side = 2 * reach + 1;
-    const cover = new Uint16Array(PHASES * PHASES * side * side);
-    let k = 0;
-    for (let py = 0; py < PHASES; py++) {
-      for (let px = 0; px < PHASES; px++) {
-        for (let y = -reach; y <= reach; y++) {
-          for (let x = -reach; x <= reach; x++) {
-            const away = Math.hypot(x + 0.5 - (px + 0.5) / PHASES, y + 0.5 - (py + 0.5) / PHASES);
-            cover[k++] = Math.round(256 * clamp(r + 0.5 - away, 0, 1));
-          }
-        }
-      }
-    }
-    stamps.side[c] = side;
-    stamps.cover[c] = cover;
-  });
-}
-
-const channels = hex => [1, 3, 5].map(k => parseInt(hex.slice(k, k + 2), 16));
-
-function drawDots(c, width, height) {
-  const pixelsX = c.canvas.width, pixelsY = c.canvas.height;
-  if (!scene.image || scene.image.width !== pixelsX || scene.image.height !== pixelsY) scene.image = c.createImageData(pixelsX, pixelsY);
-  const pixels = scene.image.data;
-  const [r0, g0, b0] = channels(theme.ground);
-  new Uint32Array(pixels.buffer).fill((255 << 24 | b0 << 16 | g0 << 8 | r0) >>> 0);
-
-  prepareStamps(Math.round(baseRadius(view.scale) * size.dpr * 8) / 8);
-  const red = theme.dots.map(d => channels(d)[0]), green = theme.dots.map(d => channels(d)[1]), blue = theme.dots.map(d => channels(d)[2]);
-  const scale = view.scale * size.dpr;
-  const left = width / 2 * size.dpr - view.x * scale, top = height / 2 * size.dpr + view.y * scale;
-  let opacity = 1;
-  const dot = i => {
-    const x = left + xs[i] * scale, y = top - ys[i] * scale, c = classes[i];
-    const px = Math.floor(x), py = Math.floor(y), side = stamps.side[c], reach = side >> 1, cover = stamps.cover[c];
-    if (px < reach || py < reach || px + reach >= pixelsX || py + reach >= pixelsY) return;
-    let k = (Math.floor((y - py) * PHASES) * PHASES + Math.floor((x - px) * PHASES)) * side * side;
-    const r = red[colours[i]], g = green[colours[i]], b = blue[colours[i]];
-    for (let row = 0; row < side; row++) {
-      let p = ((py - reach + row) * pixelsX + px - reach) * 4;
-      for (let column = 0; column < side; column++, k++, p += 4) {
-        const a = cover[k] * opacity;
-        if (a === 0) continue;
-        pixels[p] += (r - pixels[p]) * a / 256;
-        pixels[p + 1] += (g - pixels[p + 1]) * a / 256;
-        pixels[p + 2] += (b - pixels[p + 2]) * a / 256;
-      }
-    }
-  };
-  const reachX = width / 2 / view.scale, reachY = height / 2 / view.scale;
-  opacity = emphasis.mask ? (dark.matches ? 0.2 : 0.22) : dark.matches ? 0.86 : 0.8;
-  forBox(view.x - reachX, view.y - reachY, view.x + reachX, view.y + reachY, dot);
-  opacity = 1;
-  for (const i of emphasis.ids) if (shown[colours[i]]) dot(i);
-  c.putImageData(scene.image, 0, 0);
-}
 
 function drawLabels(c, width, height) {
   c.setTransform(size.dpr, 0, 0, size.dpr, 0, 0);
@@ -392,20 +233,52 @@ function drawLabels(c, width, height) {
   c.globalAlpha = 1;
 }
 
-function drawScene() {
+/** The name of each shown class where it is densest, the largest class first, where one does not cover another. */
+function drawClassNames(c, width, height) {
+  const font = groupsBySize.length <= 20 ? 19 : groupsBySize.length <= 60 ? 15 : 12, taken = [];
+  c.setTransform(size.dpr, 0, 0, size.dpr, 0, 0);
+  c.font = fontOf(font, 650);
+  c.textBaseline = 'middle';
+  c.textAlign = 'center';
+  c.lineJoin = 'round';
+  c.lineWidth = 4;
+  c.strokeStyle = theme.ground;
+  c.globalAlpha = emphasis.mask ? 0.4 : 1;
+  for (const g of groupsBySize) {
+    if (!shown[g]) continue;
+    const text = oneLine(groupName(g), 32), half = c.measureText(text).width / 2, high = font * 1.2;
+    const x = (anchors[2 * g] - view.x) * view.scale + width / 2, y = (view.y - anchors[2 * g + 1]) * view.scale + height / 2;
+    for (const middle of [y, y - high, y + high]) {
+      const box = { left: x - half - 3, right: x + half + 3, top: middle - high / 2, bottom: middle + high / 2 };
+      if (taken.some(t => t.left < box.right && box.left < t.right && t.top < box.bottom && box.top < t.bottom)) continue;
+      taken.push(box);
+      c.strokeText(text, x, middle);
+      c.fillStyle = theme.text[g];
+      c.fillText(text, x, middle);
+      break;
+    }
+  }
+  c.globalAlpha = 1;
+}
+
+/** @param inView Whether to draw only what is in view, as while one zooms: the next frame draws afresh anyway. */
+function drawScene(inView) {
   const began = performance.now();
-  scene.marginX = Math.round(size.width * 0.16);
-  scene.marginY = Math.round(size.height * 0.16);
-  const width = size.width + 2 * scene.marginX, height = size.height + 2 * scene.marginY;
+  const roomX = Math.round(size.width * 0.16), roomY = Math.round(size.height * 0.16);
+  const width = size.width + 2 * roomX, height = size.height + 2 * roomY;
   const pixelsX = Math.round(width * size.dpr), pixelsY = Math.round(height * size.dpr);
   if (scene.canvas.width !== pixelsX || scene.canvas.height !== pixelsY) {
     scene.canvas.width = pixelsX;
     scene.canvas.height = pixelsY;
   }
-  drawDots(sceneContext, width, height);
-  drawLabels(sceneContext, width, height);
-  Object.assign(scene, { x: view.x, y: view.y, scale: view.scale, valid: true });
-  scene.cost = performance.now() - began;
+  scene.marginX = inView ? 16 : roomX;
+  scene.marginY = inView ? 16 : roomY;
+  drawDots(sceneContext, width, height, Math.round((roomX - scene.marginX) * size.dpr), Math.round((roomY - scene.marginY) * size.dpr));
+  if (named) drawLabels(sceneContext, width, height);
+  else drawClassNames(sceneContext, width, height);
+  Object.assign(scene, { x: view.x, y: view.y, scale: view.scale, valid: true, width, height });
+  // The cost of what is in view; the whole scene is larger.
+  scene.cost = (performance.now() - began) * (inView ? 1 : size.width * size.height / (width * height));
 }
 
 /** Draws a frame; returns the milliseconds after which a sharper one is due, or -1. */
@@ -414,15 +287,19 @@ function draw(sinceZoom) {
   let due = -1;
   const ratio = view.scale / scene.scale;
   const [mx, my] = moved();
-  const covers = Math.abs(mx) <= scene.marginX - 12 && Math.abs(my) <= scene.marginY - 12; // dots on the very edge are left out
-  if (!scene.valid || (ratio === 1 ? !covers : true)) {
+  // Dots on the very edge of the scene are left out.
+  const reaches = (away, side, margin) => Math.abs(away) + side / 2 <= (side / 2 + margin) * ratio - 12;
+  const covers = reaches(mx, size.width, scene.marginX) && reaches(my, size.height, scene.marginY);
+  const isZooming = ratio !== 1 && sinceZoom <= 110;
+  if (!scene.valid || !covers || ratio !== 1) {
     // A costly scene is stretched while one zooms and drawn afresh when the zoom rests.
-    if (!scene.valid || ratio === 1 || scene.cost < 24 || sinceZoom > 110 || ratio > 1.9 || ratio < 0.8) drawScene();
+    const isCostly = scene.cost >= 24;
+    if (!scene.valid || !covers || !isZooming || !isCostly || ratio > 1.9) drawScene(isZooming && !isCostly);
     else due = 120 - sinceZoom;
   }
   const r = view.scale / scene.scale;
   const [dx, dy] = moved();
-  const width = (size.width + 2 * scene.marginX) * r, height = (size.height + 2 * scene.marginY) * r;
+  const width = scene.width * r, height = scene.height * r;
   let left = (size.width / 2 + dx - width / 2) * size.dpr, top = (size.height / 2 + dy - height / 2) * size.dpr;
   context.setTransform(1, 0, 0, 1, 0, 0);
   if (r === 1) {

@@ -50,15 +50,17 @@ function frame(now) {
 function drawOverlay() {
   state.boxes = [];
   if (state.found) {
-    for (const i of state.found.slice(0, 400)) drawRing(i, 1.2, theme.text[colours[i]]);
-    const first = state.found.slice(0, 40);
+    // Rings around a whole class would only cover it, and row numbers say nothing.
+    for (const i of state.found.slice(0, named ? 400 : 1)) drawRing(i, 1.2, theme.text[colours[i]]);
+    const first = state.found.slice(0, named ? 40 : 1);
     if (state.active >= 0) first.sort((a, b) => (b === state.active) - (a === state.active));
     state.boxes = drawChosen(first, state.active >= 0);
   } else if (state.selected >= 0) {
-    drawLines(state.selected, state.near);
-    for (const i of state.near) drawRing(i, 1.2, theme.text[colours[i]]);
+    const near = state.near.filter(i => shown[colours[i]]);
+    drawLines(state.selected, near);
+    for (const i of near) drawRing(i, 1.2, theme.text[colours[i]]);
     drawRing(state.selected, 2, theme.ink);
-    state.boxes = drawChosen([state.selected, ...state.near], true);
+    state.boxes = drawChosen(named ? [state.selected, ...near] : [state.selected], true);
   }
   if (state.hover >= 0) drawRing(state.hover, 2, theme.ink);
 }
@@ -70,6 +72,9 @@ function setEmphasis(ids) {
   scene.valid = false;
   ask();
 }
+
+// A row without neighbours has only its ring: there is nothing to compare it with.
+const emphasiseSelected = () => setEmphasis(state.selected >= 0 && (named || state.near.length) ? [state.selected, ...state.near] : null);
 
 const hideHint = () => element('hint').classList.add('gone');
 
@@ -102,7 +107,6 @@ function goTo(i) {
 
 // ---- What a point is.
 
-const groupOf = i => (data.groups.length ? data.groups[colours[i]] || '(none)' : '');
 function factsOf(i) {
   const facts = [];
   if (groupOf(i)) facts.push(groupOf(i));
@@ -117,8 +121,10 @@ function placeTip() {
   if (tip.hidden) return;
   if (tip.dataset.point !== String(i)) {
     tip.dataset.point = i;
-    tip.firstChild.textContent = data.labels[i].slice(0, 400);
-    tip.lastChild.textContent = factsOf(i);
+    // A row number says less than the class.
+    const byClass = !named && data.groups.length > 0;
+    tip.firstChild.textContent = byClass ? groupOf(i) : labelOf(i).slice(0, 400);
+    tip.lastChild.textContent = byClass ? labelOf(i) : factsOf(i);
   }
   const x = toX(xs[i]), y = toY(ys[i]), wide = tip.offsetWidth, high = tip.offsetHeight;
   const left = clamp(x - wide / 2, 8, Math.max(8, size.width - wide - 8));
@@ -150,7 +156,7 @@ function select(i, go) {
   }
   const k = data.k;
   state.near = Array.from(neighbours.subarray(i * k, i * k + k)).filter(j => j !== i);
-  setEmphasis([i, ...state.near]);
+  emphasiseSelected();
   fillPanel(i);
   if (go) goTo(i);
   else reveal(i);
@@ -166,7 +172,7 @@ function reveal(i) {
 
 function fillPanel(i) {
   const k = data.k;
-  element('chosen').textContent = data.labels[i];
+  element('chosen').textContent = labelOf(i);
   element('chosen').dir = 'auto';
   const facts = element('facts');
   facts.textContent = factsOf(i);
@@ -182,27 +188,31 @@ function fillPanel(i) {
     if (j === i) continue;
     const row = document.createElement('li'), button = document.createElement('button'), name = document.createElement('bdi');
     button.type = 'button';
-    name.textContent = data.labels[j].slice(0, 200);
+    name.textContent = labelOf(j).slice(0, 200);
+    if (data.groups.length) button.append(dot(colours[j]));
     button.append(name);
+    const hidden = !shown[colours[j]];
+    if (hidden) button.setAttribute('aria-disabled', 'true');
     if (scores.length) {
       const score = document.createElement('span');
       score.textContent = scoreText(own[n], highest);
       button.append(score);
     }
     button.addEventListener('click', () => {
+      if (hidden) return;
       select(j, true);
       const first = list.querySelector('button');
       if (first) first.focus({ preventScroll: true });
     });
-    button.addEventListener('pointerenter', e => e.pointerType === 'mouse' && setHover(j, false));
+    button.addEventListener('pointerenter', e => e.pointerType === 'mouse' && !hidden && setHover(j, false));
     button.addEventListener('pointerleave', () => setHover(-1));
-    button.addEventListener('focus', () => button.matches(':focus-visible') && setHover(j, false));
+    button.addEventListener('focus', () => button.matches(':focus-visible') && !hidden && setHover(j, false));
     button.addEventListener('blur', () => setHover(-1));
     row.append(button);
     list.append(row);
   }
   list.scrollTop = 0;
-  say(`${data.labels[i].slice(0, 100)}. ${state.near.length ? 'Nearest: ' + state.near.slice(0, 5).map(j => data.labels[j].slice(0, 60)).join(', ') : ''}`);
+  say(`${labelOf(i).slice(0, 100)}. ${state.near.length ? 'Nearest: ' + state.near.slice(0, 5).map(j => labelOf(j).slice(0, 60)).join(', ') : ''}`);
 }
 
 const scoreText = (score, highest) => (highest >= 1000 ? score.toPrecision(4) : score.toFixed(highest >= 100 ? 1 : highest >= 10 ? 2 : 3));
@@ -216,21 +226,13 @@ function dot(colour) {
   return mark;
 }
 
-// ---- Search: labels that begin with the words typed, then those that contain them, each by importance.
+// ---- Search: labels that begin with the words typed, then those that contain them, each by importance. Points without
+// labels are found by their row and by their class.
 
 let folded = null;
 const fold = text => text.toLowerCase().normalize('NFKD').replace(/[\u0300-\u036f]/g, '');
 
-function search() {
-  const wanted = fold(query.value.trim());
-  if (!wanted) {
-    state.found = null;
-    state.active = -1;
-    element('count').textContent = '';
-    showMatches(false);
-    setEmphasis(state.selected >= 0 ? [state.selected, ...state.near] : null);
-    return;
-  }
+function findLabels(wanted) {
   folded ||= data.labels.map(fold);
   const first = [], rest = [];
   for (const i of order) {
@@ -242,7 +244,29 @@ function search() {
   // The word itself comes before longer ones.
   const exact = first.findIndex(i => folded[i] === wanted);
   if (exact > 0) first.unshift(first.splice(exact, 1)[0]);
-  state.found = first.concat(rest);
+  return first.concat(rest);
+}
+
+function findRows(wanted) {
+  const number = wanted.startsWith(fold(data.noun) + ' ') ? wanted.slice(data.noun.length + 1) : wanted;
+  const row = /^\d{1,9}$/.test(number) && Number(number) < count && shown[colours[Number(number)]] ? Number(number) : -1;
+  const hits = data.groups.map((_, g) => (shown[g] && fold(groupName(g)).includes(wanted) ? 1 : 0));
+  const found = row < 0 ? [] : [row];
+  if (hits.includes(1)) for (const i of order) if (hits[colours[i]] && i !== row) found.push(i);
+  return found;
+}
+
+function search() {
+  const wanted = fold(query.value.trim());
+  if (!wanted) {
+    state.found = null;
+    state.active = -1;
+    element('count').textContent = '';
+    showMatches(false);
+    emphasiseSelected();
+    return;
+  }
+  state.found = named ? findLabels(wanted) : findRows(wanted);
   state.active = -1;
   element('count').textContent = number.format(state.found.length);
   setEmphasis(state.found);
@@ -260,7 +284,7 @@ function showMatches(open, wanted = '') {
     row.id = `match-${n}`;
     row.setAttribute('role', 'option');
     row.setAttribute('aria-selected', 'false');
-    const label = data.labels[i].slice(0, 200), at = label.toLowerCase().indexOf(wanted);
+    const label = labelOf(i).slice(0, 200), at = label.toLowerCase().indexOf(wanted);
     if (at >= 0) {
       const mark = document.createElement('mark');
       mark.textContent = label.slice(at, at + wanted.length);
@@ -268,7 +292,7 @@ function showMatches(open, wanted = '') {
     } else {
       name.textContent = label;
     }
-    if (weights.length) weight.textContent = number.format(weights[i]);
+    weight.textContent = named ? (weights.length ? number.format(weights[i]) : '') : groupOf(i);
     row.append(name, weight);
     row.addEventListener('pointerdown', e => e.preventDefault()); // the box keeps the focus
     row.addEventListener('click', () => { select(i, true); query.blur(); });
@@ -437,81 +461,3 @@ element('close').addEventListener('click', () => {
   select(-1);
   canvas.focus({ preventScroll: true });
 });
-
-// ---- The legend hides and shows groups.
-
-if (data.groups.length) {
-  const tally = new Uint32Array(data.groups.length);
-  for (let i = 0; i < count; i++) tally[colours[i]]++;
-  const buttons = data.groups.map((group, g) => {
-    const row = document.createElement('li'), button = document.createElement('button'), name = document.createElement('bdi');
-    const points = document.createElement('span');
-    button.type = 'button';
-    button.title = 'Click hides or shows; Shift and click shows only this one';
-    name.textContent = (group || '(none)').slice(0, 200);
-    points.textContent = number.format(tally[g]);
-    button.append(dot(g), name, points);
-    button.addEventListener('click', e => {
-      if (e.shiftKey) {
-        const alone = shown.every((v, o) => (v === 1) === (o === g));
-        shown.forEach((_, o) => { shown[o] = alone || o === g ? 1 : 0; });
-      } else {
-        shown[g] ^= 1;
-      }
-      buttons.forEach((b, o) => b.setAttribute('aria-pressed', String(shown[o] === 1)));
-      placement.restart();
-      placement.work(view.scale, 60);
-      if (state.found) search();
-      scene.valid = false;
-      ask();
-    });
-    button.setAttribute('aria-pressed', 'true');
-    row.append(button);
-    element('groups').append(row);
-    return button;
-  });
-  element('legend').hidden = false;
-  element('legend').open = window.innerWidth > 700;
-}
-
-// ---- Beginning, and changes of the window.
-
-let fitted = '';
-function fit() {
-  const now = `${canvas.clientWidth} ${canvas.clientHeight} ${window.devicePixelRatio}`;
-  if (now === fitted) return;
-  fitted = now;
-  const small = window.innerWidth <= 700;
-  main.style.setProperty('--under-heading', `${heading.offsetTop + heading.offsetHeight + 6}px`);
-  resize(small
-    ? { left: 16, right: 50, top: heading.offsetTop + heading.offsetHeight + 66, bottom: 56 }
-    : { left: data.groups.length ? element('legend').offsetWidth + 40 : 48, right: 110, top: heading.offsetTop + heading.offsetHeight + 14, bottom: 62 });
-  placement.work(view.scale, 80);
-  ask();
-}
-
-canvas.setAttribute('aria-label', `${data.title}: a map of ${number.format(count)} ${data.nounPlural}`);
-const aNoun = `${/^[aeiou]/i.test(data.noun) ? 'an' : 'a'} ${data.noun}`;
-query.placeholder = `Find ${aNoun}`;
-query.setAttribute('aria-label', query.placeholder);
-element('hint').textContent = `Scroll to zoom, drag to move, click ${aNoun}`;
-if (!count) element('hint').textContent = 'There is nothing on this map.';
-dark.addEventListener('change', () => {
-  readTheme();
-  for (const mark of document.querySelectorAll('.dot')) mark.style.background = theme.dots[mark.dataset.colour];
-  scene.valid = false;
-  ask();
-});
-new ResizeObserver(fit).observe(canvas);
-fit();
-
-// For scripts on the page and for its tests.
-globalThis.embeddingMap = {
-  view, limits, select, goHome, state,
-  frameCost: () => scene.cost,
-  isReady: () => placement.isReady(view.scale) && scene.valid && !flight,
-  position: i => ({ x: toX(xs[i]), y: toY(ys[i]) }),
-  labels: () => scene.labels.map(l => ({
-    i: l.i, text: shortLabel(l.i), left: toX(xs[l.i]) + l.dx, top: toY(ys[l.i]) - l.height / 2, width: l.width, height: l.height,
-  })),
-};

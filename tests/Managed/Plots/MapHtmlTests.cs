@@ -74,6 +74,55 @@ public sealed class MapHtmlTests
     }
 
     [Test]
+    public void PointsWithoutNamesCarryNone([Values] bool repeated)
+    {
+        string[] classes = [.. Enumerable.Range(0, 90).Select(i => i % 3 == 0 ? "</script>" : i % 3 == 1 ? "b" : "c")];
+        MapData map = PlotData.Clustered(90, 3, 1) with { Labels = repeated ? [.. classes] : [], Groups = classes, Weights = default };
+        string html = Html(map);
+        JsonElement data = Data(html);
+        Assert.That(data.GetProperty("labels").GetArrayLength(), Is.Zero);
+        Assert.That(Numbers<float>(data, "x"), Has.Length.EqualTo(90));
+        Assert.That(data.GetProperty("groups").EnumerateArray().Select(g => g.GetString()), Is.EqualTo(new[] { "</script>", "b", "c" }));
+        Assert.That(Regex.Matches(html, "</script"), Has.Count.EqualTo(2));
+
+        // Each class lies around an angle of its own, and so does its name.
+        float[] anchors = Numbers<float>(data, "anchors");
+        float[] x = Numbers<float>(data, "x"), y = Numbers<float>(data, "y");
+        Assert.That(anchors, Has.Length.EqualTo(6));
+        for (int g = 0; g < 3; g++)
+        {
+            int[] own = [.. Enumerable.Range(0, 90).Where(i => i % 3 == g)];
+            Assert.That(anchors[2 * g], Is.EqualTo(own.Average(i => x[i])).Within(0.15f));
+            Assert.That(anchors[2 * g + 1], Is.EqualTo(own.Average(i => y[i])).Within(0.15f));
+        }
+    }
+
+    [Test]
+    public void PointsWithNamesKeepThemBesideTheirClasses()
+    {
+        string[] classes = [.. Enumerable.Range(0, 90).Select(i => $"{i % 3}")];
+        JsonElement data = Data(Html(PlotData.Clustered(90, 3, 1) with { Groups = classes }));
+        Assert.That(data.GetProperty("labels").GetArrayLength(), Is.EqualTo(90));
+        Assert.That(data.GetProperty("anchors").GetString(), Is.Empty);
+        data = Data(Html(PlotData.Clustered(3, 3, 1) with { Labels = ["a", "b", "c"], Groups = ["a", "b", "c"] }));
+        Assert.That(data.GetProperty("labels").GetArrayLength(), Is.EqualTo(3), "one point to a class: the labels are names");
+        data = Data(Html(new MapData(new float[3], new float[3], [])));
+        Assert.That(data.GetProperty("labels").GetArrayLength() + data.GetProperty("groups").GetArrayLength(), Is.Zero);
+    }
+
+    [Test]
+    public void APageOfManyPointsIsSmall()
+    {
+        const int Count = 70_000;
+        string[] classes = [.. Enumerable.Range(0, Count).Select(i => $"{i % 10}")];
+        string html = Html(PlotData.Clustered(Count, 10, 1) with { Labels = [], Groups = classes, Weights = default });
+        JsonElement data = Data(html);
+        Assert.That(html.Length, Is.LessThan(1_100_000));
+        Assert.That(Numbers<ushort>(data, "colours").Take(20), Is.EqualTo(Enumerable.Range(0, 20).Select(i => (ushort)(i % 10))));
+        Assert.That(Numbers<float>(data, "y"), Has.Length.EqualTo(Count).And.All.InRange(-1f, 1f));
+    }
+
+    [Test]
     public void NeedsNothingFromOutside()
     {
         string html = Html(PlotData.Clustered(100, 3, 1));
@@ -209,7 +258,8 @@ public sealed class MapHtmlTests
         if (process.ExitCode != 0 && page.Length == 0)
             Assert.Ignore($"skipped: {browser} does not start here");
         Assert.That(page, Does.Contain($"a map of {PlotData.HostileLabels.Length} things"), "the script did not run to its end");
-        Assert.That(page, Does.Contain("<bdi>&lt;img src=x onerror=alert(1)&gt;</bdi>"), "the legend");
+        Assert.That(page, Does.Contain("<bdi>&lt;img src=x onerror=alert(1)&gt;</bdi><span>1</span>"), "the legend with its counts");
+        Assert.That(page, Does.Contain($">{PlotData.HostileLabels.Length} classes<"), "the legend's heading");
         Assert.That(Regex.Matches(page, "<img"), Is.Empty);
     }
 }

@@ -43,6 +43,28 @@ public sealed class MapPartsTests
             Assert.That(sizes, Has.Length.EqualTo(12).And.All.GreaterThan(60), "an even cloud is cut into parts of similar extent");
     }
 
+    [Test]
+    public void NamesOfClassesStandWhereTheClassIsDensest()
+    {
+        // A ring with one dense arc, whose mean lies in its empty middle; a class of two clumps; a single point.
+        Random random = new(2);
+        List<(float X, float Y, int Class)> points = [];
+        for (int i = 0; i < 2_000; i++)
+        {
+            double angle = i < 1_200 ? 2 * Math.PI * random.NextDouble() : 0.4 * (random.NextDouble() - 0.5);
+            points.Add(((float)(0.5 * Math.Cos(angle)), (float)(0.5 * Math.Sin(angle)), 0));
+            points.Add((i % 3 == 0 ? 0.9f : -0.9f, 0.02f * random.NextSingle() - 0.9f, 1));
+        }
+
+        points.Add((-1, 1, 2));
+        MapAnchor[] anchors = MapAnchors.Find([.. points.Select(p => p.X)], [.. points.Select(p => p.Y)], [.. points.Select(p => p.Class)], 3);
+        Assert.That(anchors.Select(a => a.Points), Is.EqualTo(new[] { 2_000, 2_000, 1 }));
+        Assert.That((anchors[0].X, anchors[0].Y), Is.EqualTo((0.49f, 0f)).Using<(float, float)>((a, b) => Math.Abs(a.Item1 - b.Item1) < 0.05 && Math.Abs(a.Item2 - b.Item2) < 0.1));
+        Assert.That(anchors[1].X, Is.EqualTo(-0.9f).Within(1e-5f));
+        Assert.That(anchors[2], Is.EqualTo(new MapAnchor(-1, 1, 1)));
+        Assert.That(MapAnchors.Find([0.5f], [0.5f], [0], 0), Is.Empty);
+    }
+
     // The reference values are those of the CSS Color 4 specification for these colours.
     [TestCase(1, 0, 0, "#ffffff")]
     [TestCase(0, 0, 0, "#000000")]
@@ -137,7 +159,7 @@ public sealed class MapPartsTests
     public void TheTemplateAndItsPartsFit()
     {
         string html = MapHtml.Resource("map.html");
-        string script = MapHtml.Resource("map-view.js") + MapHtml.Resource("map.js");
+        string script = string.Concat(MapHtml.Scripts.Select(MapHtml.Resource));
         Assert.That(script, Does.Not.Contain("</").And.Not.Contain("<!--"), "would end or confuse the script element");
         Assert.That(MapHtml.Resource("map.css"), Does.Not.Contain("</"));
         Assert.That(script, Does.Not.Contain("innerHTML").And.Not.Contain("insertAdjacentHTML").And.Not.Contain("document.write"));

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using System.Xml;
 using System.Xml.Linq;
 
@@ -85,6 +86,83 @@ public sealed class MapSvgTests
         Assert.That(dots, Has.Length.EqualTo(3_000));
         Assert.That(dots.Select(d => Number(d, "cx")), Is.All.InRange(30, 812));
         Assert.That(dots.Select(d => Number(d, "cy")), Is.All.InRange(30, 566));
+    }
+
+    /// <summary>The dots of a path: its places in tenths of a point, each a zero-length stroke.</summary>
+    private static List<(int X, int Y)> PathDots(XElement path)
+    {
+        List<(int X, int Y)> dots = [];
+        foreach (Match move in Regex.Matches(path.Attribute("d")!.Value, "([Mm])(-?[0-9]+) ?(-?[0-9]+)h0"))
+        {
+            (int x, int y) = (int.Parse(move.Groups[2].Value, CultureInfo.InvariantCulture), int.Parse(move.Groups[3].Value, CultureInfo.InvariantCulture));
+            dots.Add(move.Groups[1].Value == "M" ? (x, y) : (dots[^1].X + x, dots[^1].Y + y));
+        }
+
+        Assert.That(Regex.Replace(path.Attribute("d")!.Value, "[Mm]-?[0-9]+ ?-?[0-9]+h0", ""), Is.Empty, "nothing else is in the path");
+        return dots;
+    }
+
+    [Test]
+    public void ManyDotsAreAFewCompactPaths()
+    {
+        const int Count = 70_000;
+        MapData map = PlotData.Clustered(Count, 10, 8);
+        map = map with { Labels = [], Groups = [.. Enumerable.Range(0, Count).Select(i => $"{i % 10}")] };
+        byte[] bytes = Bytes(map);
+        Assert.That(bytes, Has.Length.LessThan(800_000));
+
+        XElement page = Page(map);
+        XElement dots = Group(page, "dots");
+        Assert.That(page.Descendants(Svg + "circle").Count(), Is.EqualTo(10), "of the legend");
+        Assert.That(dots.Attribute("transform")!.Value, Is.EqualTo("scale(0.1)"));
+        Assert.That(dots.Attribute("stroke-linecap")!.Value, Is.EqualTo("round"));
+        XElement[] paths = [.. dots.Elements(Svg + "path")];
+        Assert.That(paths, Has.Length.EqualTo(50));
+
+        // Each point is there, to a rounding, in its colour; only those that fall on the same place of one path are merged.
+        MapScene scene = MapScene.Create(map, null);
+        Dictionary<string, HashSet<(int, int)>> byColour = [];
+        int written = 0;
+        foreach (XElement path in paths)
+        {
+            string colour = path.Attribute("stroke")!.Value;
+            List<(int X, int Y)> places = PathDots(path);
+            written += places.Count;
+            if (!byColour.TryGetValue(colour, out HashSet<(int, int)>? all))
+                byColour[colour] = all = [];
+            all.UnionWith(places);
+        }
+
+        Assert.That(written, Is.InRange(Count * 0.97, Count));
+        Assert.That(byColour, Has.Count.EqualTo(10));
+        (double left, double right) = (byColour.Values.SelectMany(s => s).Min(p => p.Item1), byColour.Values.SelectMany(s => s).Max(p => p.Item1));
+        (double top, double bottom) = (byColour.Values.SelectMany(s => s).Min(p => p.Item2), byColour.Values.SelectMany(s => s).Max(p => p.Item2));
+        Assert.That((left > 300, right < 8120, top > 300, bottom < 5660), Is.EqualTo((true, true, true, true)), "inside the margins");
+        double scale = (right - left) / 2 / scene.Width, middleX = (left + right) / 2, middleY = (top + bottom) / 2;
+        for (int i = 0; i < Count; i += 7)
+        {
+            (int x, int y) = ((int)Math.Round(middleX + scale * scene.X[i]), (int)Math.Round(middleY - scale * scene.Y[i]));
+            HashSet<(int, int)> own = byColour[MapColours.Of(scene.ColourOf[i]).Light];
+            Assert.That(Enumerable.Range(0, 25).Any(d => own.Contains((x - 2 + d % 5, y - 2 + d / 5))), $"point {i} at {x} {y}");
+        }
+    }
+
+    [TestCase(MapPaper.A4)]
+    [TestCase(MapPaper.A3)]
+    public void ClassesOfUnnamedPointsAreNamedOnceEach(MapPaper paper)
+    {
+        MapData map = PlotData.Clustered(20_000, 6, 8);
+        map = map with { Labels = [.. Enumerable.Range(0, 20_000).Select(i => $"class {i % 6}")], Groups = [.. Enumerable.Range(0, 20_000).Select(i => $"class {i % 6}")] };
+        XElement[] labels = Labels(Page(map, new MapOptions { Paper = paper }));
+        Assert.That(labels.Select(t => t.Value).Order(), Is.EqualTo(Enumerable.Range(0, 6).Select(i => $"class {i}")));
+        MapBox[] boxes = [.. labels.Select(Box)];
+        for (int i = 0; i < boxes.Length; i++)
+        {
+            for (int j = i + 1; j < boxes.Length; j++)
+                Assert.That(boxes[i].Overlaps(boxes[j]), Is.False);
+        }
+
+        Assert.That(Labels(Page(map with { Labels = [], Groups = null })), Is.Empty, "neither names nor classes");
     }
 
     [Test]
