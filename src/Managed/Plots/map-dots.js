@@ -34,26 +34,18 @@ const grid = (() => {
   return { columns, column, row, start, items, x, y, colour, sizes, density };
 })();
 
-/** Calls visit(from, to) for runs of grid.items that hold the points of a box in map units, and of its surroundings to whole cells. */
-function forRuns(x0, y0, x1, y1, visit) {
-  const c0 = grid.column(x0), c1 = grid.column(x1);
-  for (let r = grid.row(y0), last = grid.row(y1); r <= last; r++) {
-    const from = grid.start[r * grid.columns + c0], to = grid.start[r * grid.columns + c1 + 1];
-    if (from < to) visit(from, to);
-  }
-}
-
 /** The shown point nearest to a place, within reach, in map units; -1 if none. */
 function nearestPoint(wx, wy, reach) {
   let best = -1, nearest = reach * reach;
-  forRuns(wx - reach, wy - reach, wx + reach, wy + reach, (from, to) => {
-    for (let k = from; k < to; k++) {
+  const c0 = grid.column(wx - reach), c1 = grid.column(wx + reach);
+  for (let r = grid.row(wy - reach), last = grid.row(wy + reach); r <= last; r++) {
+    for (let k = grid.start[r * grid.columns + c0], end = grid.start[r * grid.columns + c1 + 1]; k < end; k++) {
       const d = (grid.x[k] - wx) ** 2 + (grid.y[k] - wy) ** 2;
       if (d > nearest || !shown[grid.colour[k]]) continue;
       const i = grid.items[k];
       if (d < nearest || (best >= 0 && rank[i] < rank[best])) { nearest = d; best = i; }
     }
-  });
+  }
   return best;
 }
 
@@ -113,10 +105,10 @@ const pixelOf = hex => parseInt(hex.slice(5, 7), 16) << 16 | parseInt(hex.slice(
 let image = null, pixels = null;
 
 /**
- * Draws the shown dots of the view on a canvas of the given size in css pixels, whose middle is the view's; only the part that
- * lies at least insetX, insetY device pixels from its edges.
+ * Draws the shown dots of a view on a canvas of the given size in css pixels, whose middle is the view's; only the part that
+ * lies at least insetX, insetY device pixels from its edges. Yields now and then; the canvas changes at the end.
  */
-function drawDots(c, width, height, insetX, insetY) {
+function* paintDots(c, width, height, insetX, insetY, at) {
   const stride = c.canvas.width, lines = c.canvas.height;
   if (!image || image.width !== stride || image.height !== lines) {
     image = c.createImageData(stride, lines);
@@ -126,32 +118,40 @@ function drawDots(c, width, height, insetX, insetY) {
   if (insetX + insetY === 0) pixels.fill(ground);
   else for (let y = insetY; y < lines - insetY; y++) pixels.fill(ground, y * stride + insetX, (y + 1) * stride - insetX);
 
-  const scale = view.scale * size.dpr;
-  const left = width / 2 * size.dpr - view.x * scale, top = height / 2 * size.dpr + view.y * scale;
-  const radius = Math.round(baseRadius(view.scale) * size.dpr * 8) / 8;
+  const scale = at.scale * size.dpr;
+  const left = width / 2 * size.dpr - at.x * scale, top = height / 2 * size.dpr + at.y * scale;
+  const radius = Math.round(baseRadius(at.scale) * size.dpr * 8) / 8;
   const colourOf = Int32Array.from(theme.dots, pixelOf);
 
   function stamp(gx, gy, colour, sizeClass) {
     const x = left + gx * scale, y = top - gy * scale, px = Math.floor(x), py = Math.floor(y), reach = stamps.reach[sizeClass];
     if (px < insetX + reach || py < insetY + reach || px + reach >= stride - insetX || py + reach >= lines - insetY) return;
     const s = sizeClass * PHASES * PHASES + Math.floor((y - py) * PHASES) * PHASES + Math.floor((x - px) * PHASES);
-    const at = py * stride + px, end = stamps.start[s + 1], { offset, cover } = stamps;
+    const middle = py * stride + px, end = stamps.start[s + 1], { offset, cover } = stamps;
     // Red and blue are mixed together, 16 bits apart.
     const redBlue = colour & 0xff00ff, green = colour & 0xff00;
     for (let m = stamps.start[s]; m < end; m++) {
-      const p = at + offset[m], a = cover[m], rest = 256 - a, old = pixels[p];
+      const p = middle + offset[m], a = cover[m], rest = 256 - a, old = pixels[p];
       pixels[p] = 0xff000000
         | (Math.imul(old & 0xff00ff, rest) + Math.imul(redBlue, a) + 0x800080) >>> 8 & 0xff00ff
         | (Math.imul(old & 0xff00, rest) + Math.imul(green, a) + 0x8000) >>> 8 & 0xff00;
     }
   }
 
-  const opacity = Math.round(dotOpacity(view.scale) * 64) / 64;
+  const opacity = Math.round(dotOpacity(at.scale) * 64) / 64;
   prepareStamps(radius, opacity * (emphasis.mask ? 0.25 : 1), stride);
-  const reachX = (width / 2 - insetX / size.dpr) / view.scale, reachY = (height / 2 - insetY / size.dpr) / view.scale;
-  forRuns(view.x - reachX, view.y - reachY, view.x + reachX, view.y + reachY, (from, to) => {
+  const reachX = (width / 2 - insetX / size.dpr) / at.scale, reachY = (height / 2 - insetY / size.dpr) / at.scale;
+  const c0 = grid.column(at.x - reachX), c1 = grid.column(at.x + reachX);
+  let since = 0;
+  for (let r = grid.row(at.y - reachY), last = grid.row(at.y + reachY); r <= last; r++) {
+    const from = grid.start[r * grid.columns + c0], to = grid.start[r * grid.columns + c1 + 1];
     for (let k = from; k < to; k++) if (shown[grid.colour[k]]) stamp(grid.x[k], grid.y[k], colourOf[grid.colour[k]], grid.sizes[k]);
-  });
+    since += to - from;
+    if (since > 16384) {
+      since = 0;
+      yield;
+    }
+  }
   if (emphasis.ids.length) {
     prepareStamps(radius, emphasis.ids.length > 1000 ? opacity : 1, stride); // a whole class keeps its dense places
     for (const i of emphasis.ids) if (shown[colours[i]]) stamp(xs[i], ys[i], colourOf[colours[i]], classes[i]);

@@ -106,7 +106,7 @@ fit();
 globalThis.embeddingMap = {
   view, limits, select, goHome, state,
   frameCost: () => scene.cost,
-  isReady: () => placement.isReady(view.scale) && scene.valid && !flight,
+  isReady: () => placement.isReady(view.scale) && scene.valid && scene.scale === view.scale && !painting && !flight,
   position: i => ({ x: toX(xs[i]), y: toY(ys[i]) }),
   labels: () => scene.labels.map(l => ({
     i: l.i, text: shortLabel(l.i), left: toX(xs[l.i]) + l.dx, top: toY(ys[l.i]) - l.height / 2, width: l.width, height: l.height,

@@ -201,18 +201,18 @@ const MOST_LABELS = 900; // of one scene, whatever the size of the screen
 const scene = { canvas: document.createElement('canvas'), labels: [], valid: false, cost: 0, x: 0, y: 0, scale: 1, marginX: 0, marginY: 0 };
 const sceneContext = scene.canvas.getContext('2d', { alpha: false });
 
-function drawLabels(c, width, height) {
+function drawLabels(c, width, height, at) {
   c.setTransform(size.dpr, 0, 0, size.dpr, 0, 0);
   c.textBaseline = 'middle';
   c.textAlign = 'left';
   c.lineJoin = 'round';
   c.lineWidth = 3;
   c.strokeStyle = theme.ground;
-  const radius = baseRadius(view.scale);
+  const radius = baseRadius(at.scale);
   scene.labels = [];
   const byFont = FONTS.map(() => []);
-  placement.forEach(view.scale, (i, opacity) => {
-    const x = (xs[i] - view.x) * view.scale + width / 2, y = (view.y - ys[i]) * view.scale + height / 2;
+  placement.forEach(at.scale, (i, opacity) => {
+    const x = (xs[i] - at.x) * at.scale + width / 2, y = (at.y - ys[i]) * at.scale + height / 2;
     if (x > width || y < -12 || y > height + 12 || x < -300 || scene.labels.length >= MOST_LABELS || !shown[colours[i]]) return;
     const dx = radius * DOT_SCALE[classes[i]] + 3;
     scene.labels.push({ i, dx, width: placement.width(i), height: 2 * placement.half(i) });
@@ -234,7 +234,7 @@ function drawLabels(c, width, height) {
 }
 
 /** The name of each shown class where it is densest, the largest class first, where one does not cover another. */
-function drawClassNames(c, width, height) {
+function drawClassNames(c, width, height, at) {
   const font = groupsBySize.length <= 20 ? 19 : groupsBySize.length <= 60 ? 15 : 12, taken = [];
   c.setTransform(size.dpr, 0, 0, size.dpr, 0, 0);
   c.font = fontOf(font, 650);
@@ -247,7 +247,7 @@ function drawClassNames(c, width, height) {
   for (const g of groupsBySize) {
     if (!shown[g]) continue;
     const text = oneLine(groupName(g), 32), half = c.measureText(text).width / 2, high = font * 1.2;
-    const x = (anchors[2 * g] - view.x) * view.scale + width / 2, y = (view.y - anchors[2 * g + 1]) * view.scale + height / 2;
+    const x = (anchors[2 * g] - at.x) * at.scale + width / 2, y = (at.y - anchors[2 * g + 1]) * at.scale + height / 2;
     for (const middle of [y, y - high, y + high]) {
       const box = { left: x - half - 3, right: x + half + 3, top: middle - high / 2, bottom: middle + high / 2 };
       if (taken.some(t => t.left < box.right && box.left < t.right && t.top < box.bottom && box.top < t.bottom)) continue;
@@ -261,9 +261,12 @@ function drawClassNames(c, width, height) {
   c.globalAlpha = 1;
 }
 
-/** @param inView Whether to draw only what is in view, as while one zooms: the next frame draws afresh anyway. */
-function drawScene(inView) {
-  const began = performance.now();
+/**
+ * Draws the scene around a view in slices, to be shown when the last is done.
+ * @param inView Whether to draw only what is in view, as while one zooms: the next frame draws afresh anyway.
+ */
+function* paintScene(inView, at) {
+  let began = performance.now(), cost = 0;
   const roomX = Math.round(size.width * 0.16), roomY = Math.round(size.height * 0.16);
   const width = size.width + 2 * roomX, height = size.height + 2 * roomY;
   const pixelsX = Math.round(width * size.dpr), pixelsY = Math.round(height * size.dpr);
@@ -271,34 +274,55 @@ function drawScene(inView) {
     scene.canvas.width = pixelsX;
     scene.canvas.height = pixelsY;
   }
-  scene.marginX = inView ? 16 : roomX;
-  scene.marginY = inView ? 16 : roomY;
-  drawDots(sceneContext, width, height, Math.round((roomX - scene.marginX) * size.dpr), Math.round((roomY - scene.marginY) * size.dpr));
-  if (named) drawLabels(sceneContext, width, height);
-  else drawClassNames(sceneContext, width, height);
-  Object.assign(scene, { x: view.x, y: view.y, scale: view.scale, valid: true, width, height });
+  const marginX = inView ? 16 : roomX, marginY = inView ? 16 : roomY;
+  const insetX = Math.round((roomX - marginX) * size.dpr), insetY = Math.round((roomY - marginY) * size.dpr);
+  for (const _ of paintDots(sceneContext, width, height, insetX, insetY, at)) {
+    cost += performance.now() - began;
+    yield;
+    began = performance.now();
+  }
+  if (named) drawLabels(sceneContext, width, height, at);
+  else drawClassNames(sceneContext, width, height, at);
+  cost += performance.now() - began;
   // The cost of what is in view; the whole scene is larger.
-  scene.cost = (performance.now() - began) * (inView ? 1 : size.width * size.height / (width * height));
+  if (!inView) cost *= size.width * size.height / (width * height);
+  Object.assign(scene, { x: at.x, y: at.y, scale: at.scale, marginX, marginY, width, height, cost, valid: true });
+}
+
+let painting = null; // a scene that is not finished yet
+
+function drawScene(inView) {
+  painting = null;
+  for (const _ of paintScene(inView, { ...view })) continue;
+}
+
+/** Sees to it that the scene suits the view; returns the milliseconds after which there is more to do, or -1. */
+function keepScene(sinceZoom) {
+  const ratio = view.scale / scene.scale, isZooming = ratio !== 1 && sinceZoom <= 110;
+  const awayX = Math.abs(scene.x - view.x) * view.scale, awayY = Math.abs(scene.y - view.y) * view.scale;
+  // Dots on the very edge of the scene are left out.
+  const covers = awayX + size.width / 2 <= (size.width / 2 + scene.marginX) * ratio - 12
+    && awayY + size.height / 2 <= (size.height / 2 + scene.marginY) * ratio - 12;
+  const isCostly = scene.cost >= 24;
+  if (!scene.valid || !covers || (ratio !== 1 && !isCostly)) {
+    drawScene(isZooming && !isCostly);
+    return -1;
+  }
+  if (!isCostly) return -1;
+
+  // A costly scene is moved and stretched as long as it serves; meanwhile the next is painted, a few milliseconds in each frame.
+  const wearsOut = ratio === 1 ? awayX > scene.marginX * 0.5 || awayY > scene.marginY * 0.5 : !isZooming || ratio > 1.5 || ratio < 0.87;
+  if (!painting && wearsOut) painting = paintScene(false, { ...view });
+  for (const until = performance.now() + 8; painting && performance.now() < until;) if (painting.next().done) painting = null;
+  if (painting) return 0;
+  return scene.scale === view.scale ? -1 : Math.max(0, 120 - sinceZoom);
 }
 
 /** Draws a frame; returns the milliseconds after which a sharper one is due, or -1. */
 function draw(sinceZoom) {
-  const moved = () => [(scene.x - view.x) * view.scale, (view.y - scene.y) * view.scale];
-  let due = -1;
-  const ratio = view.scale / scene.scale;
-  const [mx, my] = moved();
-  // Dots on the very edge of the scene are left out.
-  const reaches = (away, side, margin) => Math.abs(away) + side / 2 <= (side / 2 + margin) * ratio - 12;
-  const covers = reaches(mx, size.width, scene.marginX) && reaches(my, size.height, scene.marginY);
-  const isZooming = ratio !== 1 && sinceZoom <= 110;
-  if (!scene.valid || !covers || ratio !== 1) {
-    // A costly scene is stretched while one zooms and drawn afresh when the zoom rests.
-    const isCostly = scene.cost >= 24;
-    if (!scene.valid || !covers || !isZooming || !isCostly || ratio > 1.9) drawScene(isZooming && !isCostly);
-    else due = 120 - sinceZoom;
-  }
+  const due = keepScene(sinceZoom);
   const r = view.scale / scene.scale;
-  const [dx, dy] = moved();
+  const dx = (scene.x - view.x) * view.scale, dy = (view.y - scene.y) * view.scale;
   const width = scene.width * r, height = scene.height * r;
   let left = (size.width / 2 + dx - width / 2) * size.dpr, top = (size.height / 2 + dy - height / 2) * size.dpr;
   context.setTransform(1, 0, 0, 1, 0, 0);
