@@ -1,18 +1,20 @@
 // What the map shows: the points as the page holds them, their importance, their colours.
 
 const data = JSON.parse(document.getElementById('data').textContent);
-const xs = decode(data.x, Float32Array);
-const ys = decode(data.y, Float32Array);
+const xs = take('x', Float32Array);
+const ys = take('y', Float32Array);
 const count = xs.length;
 const named = data.labels.length > 0; // else a point goes by its row, and the map is labelled by its classes
-const anchors = decode(data.anchors, Float32Array);
-const weights = decode(data.weights, Float32Array);
-const colours = decode(data.colours, Uint16Array);
-const neighbours = decode(data.neighbours, data.wide ? Int32Array : Uint16Array);
-const scores = decode(data.scores, Float32Array);
+const anchors = take('anchors', Float32Array);
+const weights = take('weights', Float32Array);
+const colours = take('colours', Uint16Array);
+const neighbours = take('neighbours', data.wide ? Int32Array : Uint16Array);
+const scores = take('scores', Float32Array);
 
-function decode(text, Type) {
-  const bytes = atob(text);
+/** Decodes an array and lets go of its text, which is larger. */
+function take(name, Type) {
+  const bytes = atob(data[name]);
+  data[name] = null;
   const buffer = new Uint8Array(bytes.length);
   for (let i = 0; i < bytes.length; i++) buffer[i] = bytes.charCodeAt(i);
   return new Type(buffer.buffer);
