@@ -12,6 +12,7 @@ RootCommand root = new("Benchmarks of EmbeddingKernels.")
     DisasmCommand(),
     AccuracyCommand(),
     WorkloadCommand(),
+    GrowthCommand(),
 };
 return root.Parse(args).Invoke();
 
@@ -23,7 +24,7 @@ static Command CompareCommand()
     Option<bool> quick = new("--quick") { Description = "Small sizes and few repetitions: shows that it runs." };
     Option<FileInfo?> file = OutputOption();
     Option<bool> save = SaveOption("compare.md");
-    Command command = new("compare", "Our kernels, the peers found on this machine and the limits, as Markdown tables. Libraries and programs outside the system's folders are named by FAISS_C, USEARCH_C, NUMKONG, PYTHON, WORD2VEC and PWORD2VEC.") { families, quick, file, save };
+    Command command = new("compare", "Our kernels, the peers found on this machine and the limits, as Markdown tables. Libraries and programs outside the system's folders are named by FAISS_C, USEARCH_C, NUMKONG, PYTHON, WORD2VEC, PWORD2VEC, FIT_SNE and ONEDAL_TSNE.") { families, quick, file, save };
     command.SetAction(result =>
     {
         string[] chosen = result.GetValue(families)!;
@@ -110,6 +111,19 @@ static Command WorkloadCommand()
         else
             Comparisons.All[workload](TextWriter.Null, true);
         return 0;
+    });
+    return command;
+}
+
+static Command GrowthCommand()
+{
+    Argument<int[]> numbers = new("numbers") { Description = "Points, threads, steps with exaggeration, all steps.", Arity = new ArgumentArity(4, 4) };
+    Command command = new("growth", "What tsnegrowth runs in a child process for each size.") { numbers };
+    command.Hidden = true;
+    command.SetAction(result =>
+    {
+        int[] given = result.GetValue(numbers)!;
+        TsneGrowthComparison.RunOne(given[0], given[1], given[2], given[3]);
     });
     return command;
 }

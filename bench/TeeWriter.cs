@@ -15,12 +15,17 @@ internal sealed class TeeWriter : TextWriter
         List<TextWriter> targets = [first];
         foreach (string file in files)
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
+            string folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
+            Directory.CreateDirectory(folder);
+            Folder ??= folder;
             targets.Add(new StreamWriter(file) { AutoFlush = true });
         }
 
         _targets = [.. targets];
     }
+
+    /// <summary>The folder of the first file, for pictures that the text shows; null where there is no file.</summary>
+    public string? Folder { get; }
 
     public override Encoding Encoding => Encoding.UTF8;
 
