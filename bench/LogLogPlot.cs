@@ -104,7 +104,7 @@ internal static class LogLogPlot
 
     private static string Power(double decade) => decade switch
     {
-        >= 0 and < 4 => Math.Pow(10, decade).ToString("N0", CultureInfo.InvariantCulture),
+        >= 0 and < 7 => Math.Pow(10, decade).ToString("N0", CultureInfo.InvariantCulture),
         < 0 and > -4 => Math.Pow(10, decade).ToString("0.###", CultureInfo.InvariantCulture),
         _ => "10" + string.Concat(decade.ToString("0", CultureInfo.InvariantCulture).Select(digit => digit == '-' ? '⁻' : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit - '0'])),
     };

@@ -10,10 +10,11 @@ internal static unsafe class TsneGradientError
     {
         output.WriteLine($"### Error of the gradient against exact forces in double, {problem.Points.ToString("N0", CultureInfo.InvariantCulture)} points");
         output.WriteLine();
-        output.WriteLine("Relative L2 error over all points: |f - exact| / |exact|. Gradient: attraction (times the exaggeration of that step) less repulsion / Z.");
+        output.WriteLine("Relative L2 error over all points: |f - exact| / |exact|. Gradient: attraction (times the exaggeration of that step) less repulsion / Z; where");
+        output.WriteLine("a map has come to rest both cancel, so the error of the gradient is also given relative to its attraction alone.");
         output.WriteLine();
-        output.WriteLine("| after step | width of the map | method | repulsion | Z | gradient |");
-        output.WriteLine("|---|---|---|---|---|---|");
+        output.WriteLine("| after step | width of the map | method | repulsion | Z | gradient | gradient, to attraction |");
+        output.WriteLine("|---|---|---|---|---|---|---|");
         int n = problem.Points;
         using WorkerPool pool = new(Environment.ProcessorCount);
         using FloatMatrix map = new(2, n), force = new(2, n), attraction = new(2, n);
@@ -43,7 +44,7 @@ internal static unsafe class TsneGradientError
             {
                 using ITsneRepulsion method = create(n);
                 double z = method.Compute(map.View, force.View, pool);
-                double repulsionError = 0, repulsion = 0, gradientError = 0, gradient = 0;
+                double repulsionError = 0, repulsion = 0, gradientError = 0, gradient = 0, pulls = 0;
                 for (int i = 0; i < n; i++)
                 {
                     Add(force[0, i], attraction[0, i], exactX[i], pullX[i]);
@@ -52,7 +53,7 @@ internal static unsafe class TsneGradientError
 
                 output.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"| {step} | {width:G3} | {name} | {Math.Sqrt(repulsionError / repulsion):0.0E+0} | {Math.Abs(z - exactZ) / exactZ:0.0E+0} | {Math.Sqrt(gradientError / gradient):0.0E+0} |"));
+                    $"| {step} | {width:G3} | {name} | {Math.Sqrt(repulsionError / repulsion):0.0E+0} | {Math.Abs(z - exactZ) / exactZ:0.0E+0} | {Math.Sqrt(gradientError / gradient):0.0E+0} | {Math.Sqrt(gradientError / pulls):0.0E+0} |"));
 
                 void Add(double f, double pull, double exact, double exactPull)
                 {
@@ -61,6 +62,7 @@ internal static unsafe class TsneGradientError
                     repulsion += exact * exact;
                     gradientError += (g - exactG) * (g - exactG);
                     gradient += exactG * exactG;
+                    pulls += exaggeration * exactPull * (exaggeration * exactPull);
                 }
             }
         }
@@ -70,6 +72,7 @@ internal static unsafe class TsneGradientError
 
     private static (string Name, Func<int, ITsneRepulsion> Create)[] Methods { get; } =
     [
+        ("FFT", points => new FftRepulsion(points, 2)),
         ("exact in float", points => new ExactRepulsion(points, 2)),
     ];
 }
