@@ -224,6 +224,28 @@ public sealed class MapHtmlTests
     [Test]
     public void RunsInABrowser()
     {
+        string page = Run(PlotData.Hostile(), PlotData.HostileOptions with { NounPlural = "things" });
+        Assert.That(page, Does.Contain($"a map of {PlotData.HostileLabels.Length} things"), "the script did not run to its end");
+        Assert.That(page, Does.Contain("<bdi>&lt;img src=x onerror=alert(1)&gt;</bdi><span>1</span>"), "the legend with its counts");
+        Assert.That(page, Does.Contain($">{PlotData.HostileLabels.Length} classes<"), "the legend's heading");
+        Assert.That(Regex.Matches(page, "<img"), Is.Empty);
+    }
+
+    [Test]
+    public void RunsInABrowserWithManyPointsAndNoNames()
+    {
+        const int Count = 30_000;
+        MapData map = PlotData.Clustered(Count, 8, 1) with { Labels = [], Weights = default, Groups = [.. Enumerable.Range(0, Count).Select(i => i % 3 == 0 ? "often" : "seldom")] };
+        string page = Run(map, new MapOptions { Noun = "point", NounPlural = "points" });
+        Assert.That(page, Does.Contain("a map of 30,000 points"), "the script did not run to its end");
+        Assert.That(page, Does.Contain("<bdi>often</bdi><span>10,000</span>").And.Contain("<bdi>seldom</bdi><span>20,000</span>"));
+        string elements = Regex.Replace(page, "<script id=\"data\".*?</script>", "", RegexOptions.Singleline);
+        Assert.That(Regex.Matches(elements, "<[a-z]"), Has.Count.LessThan(200), "no element per point");
+    }
+
+    /// <summary>The page as it stands after its script ran.</summary>
+    private static string Run(MapData map, MapOptions options)
+    {
         string? browser = new[] { "chromium", "chromium-browser", "google-chrome", "google-chrome-stable" }
             .SelectMany(name => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
                 .Select(folder => Path.Combine(folder, name)))
@@ -232,7 +254,7 @@ public sealed class MapHtmlTests
             Assert.Ignore("skipped: no Chromium on this machine's PATH");
 
         using TemporaryFolder folder = new();
-        MapHtml.Write(folder["map.html"], PlotData.Hostile(), PlotData.HostileOptions with { NounPlural = "things" });
+        MapHtml.Write(folder["map.html"], map, options);
         ProcessStartInfo start = new(browser!)
         {
             ArgumentList =
@@ -257,9 +279,6 @@ public sealed class MapHtmlTests
         string page = reading.Result;
         if (process.ExitCode != 0 && page.Length == 0)
             Assert.Ignore($"skipped: {browser} does not start here");
-        Assert.That(page, Does.Contain($"a map of {PlotData.HostileLabels.Length} things"), "the script did not run to its end");
-        Assert.That(page, Does.Contain("<bdi>&lt;img src=x onerror=alert(1)&gt;</bdi><span>1</span>"), "the legend with its counts");
-        Assert.That(page, Does.Contain($">{PlotData.HostileLabels.Length} classes<"), "the legend's heading");
-        Assert.That(Regex.Matches(page, "<img"), Is.Empty);
+        return page;
     }
 }
