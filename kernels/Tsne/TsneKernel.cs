@@ -18,6 +18,16 @@ internal interface ITsneKernel
     TWide Weight<TWide>(TWide count, TWide distance, out TWide push)
         where TWide : unmanaged, IWide<TWide>;
 
+    /// <summary>The gradient of a point's sum of weights is this times its force: -(nu + 1) / nu.</summary>
+    float Slope { get; }
+
+    /// <summary>
+    /// w, and what the derivatives of the force g(d^2) d are made of: g = w / t, 2 g' and 4 g'', from <see cref="Start"/> plus
+    /// the squared distance.
+    /// </summary>
+    TWide Derivatives<TWide>(TWide distance, out TWide push, out TWide first, out TWide second)
+        where TWide : unmanaged, IWide<TWide>;
+
     /// <summary>ln t, from <see cref="Start"/> plus the squared distance.</summary>
     TWide LogBase<TWide>(TWide distance)
         where TWide : unmanaged, IWide<TWide>;
@@ -39,6 +49,19 @@ internal readonly struct CauchyKernel : ITsneKernel
         return q;
     }
 
+    public float Slope => -2f;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TWide Derivatives<TWide>(TWide distance, out TWide push, out TWide first, out TWide second)
+        where TWide : unmanaged, IWide<TWide>
+    {
+        TWide q = TWide.Broadcast(1f) / distance;
+        push = q * q;
+        first = push * q * TWide.Broadcast(-4f);
+        second = first * q * TWide.Broadcast(-6f);
+        return q;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TWide LogBase<TWide>(TWide distance)
         where TWide : unmanaged, IWide<TWide> => WideMath.Log(distance);
@@ -52,6 +75,8 @@ internal readonly struct StudentKernel(double degreesOfFreedom) : ITsneKernel
 {
     private readonly float _inverse = (float)(1 / degreesOfFreedom);
     private readonly float _exponent = (float)(-(degreesOfFreedom + 1) / 2);
+    private readonly float _first = (float)(-(degreesOfFreedom + 3) / degreesOfFreedom);
+    private readonly float _second = (float)(-(degreesOfFreedom + 5) / degreesOfFreedom);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TWide Start<TWide>()
@@ -64,6 +89,19 @@ internal readonly struct StudentKernel(double degreesOfFreedom) : ITsneKernel
         TWide log = LogBase(distance, out TWide inverse);
         TWide w = count * WideMath.Exp(log * TWide.Broadcast(_exponent));
         push = w * inverse;
+        return w;
+    }
+
+    public float Slope { get; } = (float)(-(degreesOfFreedom + 1) / degreesOfFreedom);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TWide Derivatives<TWide>(TWide distance, out TWide push, out TWide first, out TWide second)
+        where TWide : unmanaged, IWide<TWide>
+    {
+        TWide w = WideMath.Exp(LogBase(distance, out TWide inverse) * TWide.Broadcast(_exponent));
+        push = w * inverse;
+        first = push * inverse * TWide.Broadcast(_first);
+        second = first * inverse * TWide.Broadcast(_second);
         return w;
     }
 
