@@ -4,11 +4,12 @@ namespace EmbeddingKernels.Core;
 
 /// <summary>
 /// The points of a map in the order of a curve, and clusters of them: 4 consecutive points, 16, 64 and so on up to all. A
-/// cluster knows its centre of mass, its number of points and its box; its members are known by its number alone, so there
+/// cluster knows its centre of mass, its number of points, their spread and its box; its members are known by its number alone, so there
 /// are no pointers, no empty nodes, and the depth is the logarithm of the number of points whatever their places.
 /// </summary>
 /// <remarks>
-/// Memory, per point: 16 bytes for the order, 4 per axis for the coordinates, and a third of 4 (3 axes + 2) for the clusters.
+/// Memory, per point: 16 bytes for the order, 4 per axis for the coordinates, and a third of 4 (3 axes + 3) for the clusters.
+/// Children stand together in blocks: side, mass, spread and centre of four side by side, as they are asked for.
 /// </remarks>
 internal sealed unsafe class ClusterTree : IDisposable
 {
@@ -26,19 +27,21 @@ internal sealed unsafe class ClusterTree : IDisposable
 
     private readonly CurveOrder _order;
     private readonly AlignedBuffer<float> _coordinates;
-    private readonly AlignedBuffer<float> _clusters;
+    private readonly AlignedBuffer<float> _blocks;
+    private readonly AlignedBuffer<float> _boxes;
 
     public ClusterTree(int points, int axes)
     {
         Layout = new ClusterLayout(points, axes);
         _order = new CurveOrder(points);
         _coordinates = new AlignedBuffer<float>(axes * Layout.PointStride);
-        _clusters = new AlignedBuffer<float>(((3 * axes) + 2) * Layout.ClusterStride);
+        _blocks = new AlignedBuffer<float>(Layout.Blocks * ClusterLayout.BlockLength(axes));
+        _boxes = new AlignedBuffer<float>(2 * axes * Layout.BoxStride);
     }
 
     public ClusterLayout Layout { get; }
 
-    public ClusterView View => new(Layout, _order.Entries, _coordinates.Pointer, _clusters.Pointer);
+    public ClusterView View => new(Layout, _order.Entries, _coordinates.Pointer, _blocks.Pointer, _boxes.Pointer);
 
     /// <summary>Sorts the points of <paramref name="map"/> and makes the clusters.</summary>
     public void Build(MatrixView<float> map, WorkerPool pool)
@@ -57,7 +60,8 @@ internal sealed unsafe class ClusterTree : IDisposable
     {
         _order.Dispose();
         _coordinates.Dispose();
-        _clusters.Dispose();
+        _blocks.Dispose();
+        _boxes.Dispose();
     }
 
     private struct BuildBody : IRangeBody
@@ -86,37 +90,39 @@ internal sealed unsafe class ClusterTree : IDisposable
         {
             for (int level = UnitLevel + 1; level <= Tree.Layout.Top; level++)
             {
+                int count = Tree.Layout.Count(level);
                 for (int axis = 0; axis < Map.Rows; axis++)
-                    Merge(axis, level, 0, Tree.Layout.Count(level));
-                Finish((int)Map.Rows, level, 0, Tree.Layout.Count(level));
+                    Merge((int)Map.Rows, axis, level, 0, count);
+                Finish((int)Map.Rows, level, 0, count);
             }
         }
 
+        /// <summary>The points that fill no cluster of 4, each for itself.</summary>
         public readonly void Loose()
         {
-            int rest = Tree.Layout.Points % Fan, loose = Tree.Layout.Loose;
+            int axes = (int)Map.Rows, rest = Tree.Layout.Points % Fan;
+            float* block = Tree.Blocks + ((Tree.Layout.Blocks - 1) * ClusterLayout.BlockLength(axes));
             for (int i = 0; i < Fan; i++)
             {
-                Tree.Mass[loose + i] = i < rest ? 1 : 0;
-                for (int axis = 0; axis < Map.Rows; axis++)
-                    Tree.Center(axis)[loose + i] = Tree.Coordinates[(axis * Tree.Layout.PointStride) + Tree.Layout.Points - Math.Max(rest - i, 1)];
+                block[(ClusterView.MassRow * Fan) + i] = i < rest ? 1 : 0;
+                block[(ClusterView.SpreadRow * Fan) + i] = 0;
+                for (int axis = 0; axis < axes; axis++)
+                    block[((ClusterView.CenterRow + axis) * Fan) + i] = Tree.Coordinates[(axis * Tree.Layout.PointStride) + Tree.Layout.Points - Math.Max(rest - i, 1)];
             }
         }
 
         private readonly void Lower<TMap>(nint start, nint end)
             where TMap : struct, IMapDimensions
         {
-            ulong* order = Tree.Order;
             for (int axis = 0; axis < TMap.Count; axis++)
             {
-                float* from = Map.Row(axis), to = Tree.Coordinates + (axis * Tree.Layout.PointStride);
-                for (nint i = start; i < end; i++)
-                    to[i] = from[(uint)order[i]];
+                float* to = Tree.Coordinates + (axis * Tree.Layout.PointStride);
+                Take(Map.Row(axis), Tree.Order, to, start, end);
 
                 // Behind the last point its copies fill the group: lanes that are computed with and not kept.
                 for (nint i = end; i % Group != 0; i++)
                     to[i] = to[end - 1];
-                Points(axis, start, end);
+                Points(TMap.Count, axis, start, end);
             }
 
             // The last unit may be the only one, and of fewer levels.
@@ -128,62 +134,93 @@ internal sealed unsafe class ClusterTree : IDisposable
                 if (level > 0)
                 {
                     for (int axis = 0; axis < TMap.Count; axis++)
-                        Merge(axis, level, from, to);
+                        Merge(TMap.Count, axis, level, from, to);
                 }
 
                 Finish(TMap.Count, level, from, to);
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void Take(float* from, ulong* order, float* to, nint start, nint end)
+        {
+            for (nint i = start; i < end; i++)
+                to[i] = from[(uint)order[i]];
+        }
+
         /// <summary>Level 0 along one axis: boxes and centres of 4 points.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void Points(int axis, nint start, nint end)
+        private readonly void Points(int axes, int axis, nint start, nint end)
         {
-            float* x = Tree.Coordinates + (axis * Tree.Layout.PointStride);
-            float* low = Tree.Low(axis), high = Tree.High(axis), center = Tree.Center(axis), mass = Tree.Mass;
+            int length = ClusterLayout.BlockLength(axes);
+            float share = 0.5f / axes;
+            float* x = Tree.Coordinates + (axis * Tree.Layout.PointStride), low = Tree.Low(axis), high = Tree.High(axis);
             nint whole = end / Fan;
             for (nint i = start / Fan; i < whole; i++)
             {
                 float a = x[4 * i], b = x[(4 * i) + 1], c = x[(4 * i) + 2], d = x[(4 * i) + 3];
-                low[i] = Math.Min(Math.Min(a, b), Math.Min(c, d));
-                high[i] = Math.Max(Math.Max(a, b), Math.Max(c, d));
+                low[i] = Least(Least(a, b), Least(c, d));
+                high[i] = Most(Most(a, b), Most(c, d));
 
                 // From the first point on, so that equal points have exactly their place as centre.
-                center[i] = a + (((b - a) + (c - a) + (d - a)) * 0.25f);
-                mass[i] = Fan;
+                float* block = Tree.Blocks + (i / Fan * length) + (i % Fan);
+                float middle = a + (((b - a) + (c - a) + (d - a)) * 0.25f);
+                (a, b, c, d) = (a - middle, b - middle, c - middle, d - middle);
+                block[(ClusterView.CenterRow + axis) * Fan] = middle;
+                block[ClusterView.MassRow * Fan] = Fan;
+                block[ClusterView.SpreadRow * Fan] = (axis == 0 ? 0 : block[ClusterView.SpreadRow * Fan]) + (share / Fan * ((a * a) + (b * b) + (c * c) + (d * d)));
             }
 
             if (whole * Fan == end)
                 return;
             int rest = (int)(end - (whole * Fan));
             float first = x[whole * Fan], sum = 0;
-            (low[whole], high[whole], mass[whole]) = (first, first, rest);
+            (low[whole], high[whole]) = (first, first);
             for (int j = 1; j < rest; j++)
             {
                 float value = x[(whole * Fan) + j];
-                low[whole] = Math.Min(low[whole], value);
-                high[whole] = Math.Max(high[whole], value);
+                low[whole] = Least(low[whole], value);
+                high[whole] = Most(high[whole], value);
                 sum += value - first;
             }
 
-            center[whole] = first + (sum / rest);
+            float* last = Tree.Blocks + (whole / Fan * length) + (whole % Fan);
+            float center = first + (sum / rest);
+            sum = 0;
+            for (int j = 0; j < rest; j++)
+                sum += (x[(whole * Fan) + j] - center) * (x[(whole * Fan) + j] - center);
+            last[ClusterView.SpreadRow * Fan] = (axis == 0 ? 0 : last[ClusterView.SpreadRow * Fan]) + (share / rest * sum);
+            last[(ClusterView.CenterRow + axis) * Fan] = center;
+            last[ClusterView.MassRow * Fan] = rest;
         }
 
         /// <summary>A level from the one below along one axis. Missing children have mass 0 and the boxes of the last one.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private readonly void Merge(int axis, int level, int start, int end)
+        private readonly void Merge(int axes, int axis, int level, int start, int end)
         {
-            nint below = Tree.Layout.Offset(level - 1), here = Tree.Layout.Offset(level);
-            float* low = Tree.Low(axis), high = Tree.High(axis), center = Tree.Center(axis), mass = Tree.Mass;
+            int length = ClusterLayout.BlockLength(axes);
+            float share = 0.5f / axes;
+            float* below = Tree.Blocks + (Tree.Layout.FirstBlock(level - 1) * length), here = Tree.Blocks + (Tree.Layout.FirstBlock(level) * length);
+            float* low = Tree.Low(axis), high = Tree.High(axis);
+            nint children = Fan * Tree.Layout.FirstBlock(level - 1), boxes = Fan * Tree.Layout.FirstBlock(level);
             for (nint i = start; i < end; i++)
             {
-                nint child = below + (Fan * i), at = here + i;
-                float a = center[child], total = mass[child] + mass[child + 1] + mass[child + 2] + mass[child + 3];
-                float sum = (mass[child + 1] * (center[child + 1] - a)) + (mass[child + 2] * (center[child + 2] - a)) + (mass[child + 3] * (center[child + 3] - a));
-                center[at] = a + (sum / total);
-                mass[at] = total;
-                low[at] = Math.Min(Math.Min(low[child], low[child + 1]), Math.Min(low[child + 2], low[child + 3]));
-                high[at] = Math.Max(Math.Max(high[child], high[child + 1]), Math.Max(high[child + 2], high[child + 3]));
+                float* mass = below + (i * length) + (ClusterView.MassRow * Fan), center = below + (i * length) + ((ClusterView.CenterRow + axis) * Fan);
+                float a = center[0], total = mass[0] + mass[1] + mass[2] + mass[3];
+                float sum = (mass[1] * (center[1] - a)) + (mass[2] * (center[2] - a)) + (mass[3] * (center[3] - a)), inverse = 1 / total;
+                float middle = a + (sum * inverse);
+                float* block = here + (i / Fan * length) + (i % Fan), spread = below + (i * length) + (ClusterView.SpreadRow * Fan);
+                block[(ClusterView.CenterRow + axis) * Fan] = middle;
+                block[ClusterView.MassRow * Fan] = total;
+                float within = axis == 0
+                    ? ((mass[0] * spread[0]) + (mass[1] * spread[1]) + (mass[2] * spread[2]) + (mass[3] * spread[3])) * inverse
+                    : block[ClusterView.SpreadRow * Fan];
+                float x0 = a - middle, x1 = center[1] - middle, x2 = center[2] - middle, x3 = center[3] - middle;
+                block[ClusterView.SpreadRow * Fan] = within
+                    + (share * inverse * ((mass[0] * x0 * x0) + (mass[1] * x1 * x1) + (mass[2] * x2 * x2) + (mass[3] * x3 * x3)));
+                float* l = low + children + (Fan * i), h = high + children + (Fan * i);
+                low[boxes + i] = Least(Least(l[0], l[1]), Least(l[2], l[3]));
+                high[boxes + i] = Most(Most(h[0], h[1]), Most(h[2], h[3]));
             }
         }
 
@@ -191,39 +228,51 @@ internal sealed unsafe class ClusterTree : IDisposable
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void Finish(int axes, int level, int start, int end)
         {
-            nint offset = Tree.Layout.Offset(level);
-            float* squared = Tree.SquaredSide + offset;
+            int length = ClusterLayout.BlockLength(axes);
+            nint firstBlock = Tree.Layout.FirstBlock(level), boxes = Fan * firstBlock;
+            float* blocks = Tree.Blocks + (firstBlock * length);
             for (nint i = start; i < end; i++)
             {
                 float side = 0;
                 for (int axis = 0; axis < axes; axis++)
-                    side = Math.Max(side, Tree.High(axis)[offset + i] - Tree.Low(axis)[offset + i]);
+                    side = Most(side, Tree.High(axis)[boxes + i] - Tree.Low(axis)[boxes + i]);
 
                 // Equal points are their centre, at any distance. So are those whose differences' squares underflow: there
                 // w is 1 and the force is linear.
-                squared[i] = side * side > 0 ? side * side : ClusterView.SideOfPoint;
+                blocks[(i / Fan * length) + (i % Fan)] = side * side > 0 ? side * side : ClusterView.SideOfPoint;
             }
 
             if (end != Tree.Layout.Count(level))
                 return;
             for (nint i = end; i % Fan != 0; i++)
             {
-                squared[i] = ClusterView.SideOfPoint;
-                Tree.Mass[offset + i] = 0;
+                float* block = blocks + (i / Fan * length);
+                block[i % Fan] = ClusterView.SideOfPoint;
+                block[(ClusterView.MassRow * Fan) + (i % Fan)] = block[(ClusterView.SpreadRow * Fan) + (i % Fan)] = 0;
                 for (int axis = 0; axis < axes; axis++)
                 {
-                    Tree.Center(axis)[offset + i] = Tree.Center(axis)[offset + end - 1];
-                    Tree.Low(axis)[offset + i] = Tree.Low(axis)[offset + end - 1];
-                    Tree.High(axis)[offset + i] = Tree.High(axis)[offset + end - 1];
+                    float* center = block + ((ClusterView.CenterRow + axis) * Fan);
+                    center[i % Fan] = center[(end - 1) % Fan];
+                    Tree.Low(axis)[boxes + i] = Tree.Low(axis)[boxes + end - 1];
+                    Tree.High(axis)[boxes + i] = Tree.High(axis)[boxes + end - 1];
                 }
             }
         }
+
+        // Of one instruction, unlike Math.Min: NaN is not looked after.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static float Least(float a, float b) => float.MinNative(a, b);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static float Most(float a, float b) => float.MaxNative(a, b);
     }
 }
 
 /// <summary>Where the clusters of each level stand.</summary>
-internal readonly struct ClusterLayout
+internal struct ClusterLayout
 {
+    private Starts _firstBlock;
+
     public ClusterLayout(int points, int axes)
     {
         Points = points;
@@ -234,8 +283,10 @@ internal readonly struct ClusterLayout
         Top = 1;
         while (Count(Top) > 1)
             Top++;
-        Loose = (int)Offset(Top + 1);
-        ClusterStride = (Loose + ClusterTree.Fan + 15) / 16 * 16;
+        for (int level = 0; level <= Top; level++)
+            _firstBlock[level + 1] = _firstBlock[level] + ((Count(level) + ClusterTree.Fan - 1) / ClusterTree.Fan);
+        Blocks = _firstBlock[Top + 1] + 1;
+        BoxStride = ClusterTree.Fan * (nint)Blocks;
     }
 
     public int Points { get; }
@@ -245,33 +296,45 @@ internal readonly struct ClusterLayout
     /// <summary>Floats from one axis of the coordinates to the next.</summary>
     public nint PointStride { get; }
 
-    /// <summary>Floats from one kind of number of the clusters to the next.</summary>
-    public nint ClusterStride { get; }
+    /// <summary>Floats from one kind of number of the boxes to the next.</summary>
+    public nint BoxStride { get; }
+
+    /// <summary>Blocks of 4 clusters; the last one has the up to 3 points that fill no cluster of 4, each for itself.</summary>
+    public int Blocks { get; }
 
     /// <summary>The level of the cluster of all points.</summary>
     public int Top { get; }
 
-    /// <summary>Behind the clusters: the up to 3 points that fill no cluster of 4, each for itself, and one of mass 0.</summary>
-    public int Loose { get; }
+    /// <summary>Floats of a block: 4 squared sides, 4 masses, 4 spreads, 4 centres along each axis.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int BlockLength(int axes) => (3 + axes) * ClusterTree.Fan;
 
     /// <summary>Clusters of a level.</summary>
-    public int Count(int level) => (int)(((long)Points + (1L << (2 * level + 2)) - 1) >> (2 * level + 2));
+    public readonly int Count(int level) => (int)((Points + (1L << ((2 * level) + 2)) - 1) >> ((2 * level) + 2));
 
-    /// <summary>The number of a level's first cluster.</summary>
-    public nint Offset(int level)
+    /// <summary>A level's first block: cluster c stands at c % 4 in block c / 4 behind it.</summary>
+    public readonly nint FirstBlock(int level) => _firstBlock[level];
+
+    // Levels up to that of 2^31 points, and one beyond.
+    [InlineArray(18)]
+    private struct Starts
     {
-        nint offset = 0;
-        for (int below = 0; below < level; below++)
-            offset += (Count(below) + 3) & ~3;
-        return offset;
+        private int _first;
     }
 }
 
 /// <summary>Pointers into a tree.</summary>
-internal readonly unsafe struct ClusterView(ClusterLayout layout, ulong* order, float* coordinates, float* clusters)
+internal readonly unsafe struct ClusterView(ClusterLayout layout, ulong* order, float* coordinates, float* blocks, float* boxes)
 {
     /// <summary>Stands for the squared side of a cluster whose points are one point: below any other, so it is never opened.</summary>
     public const float SideOfPoint = -1f;
+
+    // Rows of 4 floats of a block. The squared sides are row 0.
+    public const int MassRow = 1;
+
+    /// <summary>The mean squared distance of the points from their centre, divided by twice the number of axes.</summary>
+    public const int SpreadRow = 2;
+    public const int CenterRow = 3;
 
     public readonly ClusterLayout Layout = layout;
 
@@ -281,15 +344,12 @@ internal readonly unsafe struct ClusterView(ClusterLayout layout, ulong* order, 
     /// <summary>One row per axis, in the curve's order.</summary>
     public readonly float* Coordinates = coordinates;
 
-    /// <summary>Points per cluster.</summary>
-    public readonly float* Mass = clusters;
+    public readonly float* Blocks = blocks;
 
-    /// <summary>The square of the longest side of the box.</summary>
-    public readonly float* SquaredSide = clusters + layout.ClusterStride;
+    private readonly float* _boxes = boxes;
 
-    public float* Center(int axis) => SquaredSide + ((1 + axis) * Layout.ClusterStride);
+    /// <summary>By cluster, four for each block.</summary>
+    public float* Low(int axis) => _boxes + (axis * Layout.BoxStride);
 
-    public float* Low(int axis) => SquaredSide + ((1 + Layout.Axes + axis) * Layout.ClusterStride);
-
-    public float* High(int axis) => SquaredSide + ((1 + (2 * Layout.Axes) + axis) * Layout.ClusterStride);
+    public float* High(int axis) => _boxes + ((Layout.Axes + axis) * Layout.BoxStride);
 }

@@ -1,4 +1,6 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace EmbeddingKernels.Core;
 
@@ -9,7 +11,8 @@ namespace EmbeddingKernels.Core;
 /// </summary>
 /// <remarks>
 /// A cluster of squared side s^2 is summarised for a box at distance d from its centre of mass if s^2 &lt; theta^2 d^2, so for
-/// every point in the box the angle is below theta.
+/// every point in the box the angle is below theta. The choice is made for 4 clusters at a time, at every level of
+/// instructions in the same way.
 /// </remarks>
 internal unsafe struct ClusterWalk<TWide, TMap, TKernel>
     where TWide : unmanaged, IWide<TWide>
@@ -19,47 +22,45 @@ internal unsafe struct ClusterWalk<TWide, TMap, TKernel>
     // Entries of the lists below. They are worked off when they are full, so their sums stay short enough for floats.
     private const int ListLength = 512;
 
+    // A list is full when another vector might not fit.
+    private const int ListRoom = ListLength - 16;
+
+    private const int Kinds = MapDimensions.Most + 2;
+    private const int Sums = MapDimensions.Most + 1;
+
     private readonly TKernel _kernel;
     private readonly ClusterView _tree;
-    private readonly Wide128 _thetaSquared;
-    private readonly float _expansionRatio;
+    private readonly float _thetaSquared;
 
-    // Clusters to be opened at the level below, one list per level.
-    private readonly int* _opened;
+    // Clusters that go into an expansion, and those that act on the points of the group at hand: masses, spreads, then centres.
+    private readonly float* _far;
+    private readonly float* _near;
 
-    // Clusters, and clusters of 4 points, that act on the points of the group at hand one by one.
-    private readonly int* _clusters;
+    // Clusters of 4 points of which each acts on the points of the group at hand.
     private readonly int* _quads;
-
-    // Clusters that go into an expansion.
-    private readonly int* _far;
-    private readonly float* _farValues;
 
     // Force and sum of weights of each point of the group.
     private readonly float* _sums;
+
+    // Clusters to be opened at the level below, one list per level.
+    private readonly int* _opened;
 
     /// <summary>A walk with <paramref name="scratch"/> of <see cref="ScratchBytes"/> bytes.</summary>
     public ClusterWalk(TKernel kernel, ClusterView tree, double theta, byte* scratch)
     {
         _kernel = kernel;
         _tree = tree;
-        _thetaSquared = Wide128.Broadcast((float)(theta * theta));
-        _expansionRatio = 1f;
-        _farValues = (float*)scratch;
-        _sums = _farValues + ((MapDimensions.Most + 1) * ListLength);
-        _clusters = (int*)(_sums + ((MapDimensions.Most + 1) * ClusterTree.Group));
-        _quads = _clusters + ListLength;
-        _far = _quads + ListLength;
-        _opened = _far + ListLength;
+        _thetaSquared = (float)(theta * theta);
+        _far = (float*)scratch;
+        _near = _far + (Kinds * ListLength);
+        _sums = _near + (Kinds * ListLength);
+        _quads = (int*)(_sums + (Sums * ClusterTree.Group));
+        _opened = _quads + ListLength;
     }
 
+    /// <summary>A multiple of 64 bytes.</summary>
     public static nint ScratchBytes(in ClusterLayout layout) =>
-        sizeof(float) * ((((MapDimensions.Most + 1) * (ListLength + ClusterTree.Group)) + (3 * ListLength) + layout.Offset(layout.Top + 1) + 63) & ~63);
-
-    // Where a group's sums stand.
-    public readonly float* Forces => _sums;
-
-    public readonly float* Weights => _sums + (MapDimensions.Most * ClusterTree.Group);
+        sizeof(float) * (((2 * Kinds * ListLength) + (Sums * ClusterTree.Group) + ListLength + (ClusterTree.Fan * layout.Blocks) + ClusterTree.Fan + 15) & ~(nint)15);
 
     /// <summary>All groups of unit <paramref name="unit"/> of the tree's own points: their forces into the map's order; the sum of all their weights.</summary>
     public readonly double OwnUnit(int unit, MatrixView<float> force)
@@ -95,7 +96,7 @@ internal unsafe struct ClusterWalk<TWide, TMap, TKernel>
         for (int child = index * ClusterTree.Fan; child < last; child++)
         {
             ClusterBox childBox = Box(below, child);
-            LocalExpansion.Shift<TMap>(expansion, shifted, _kernel.Slope, childBox.X - box.X, childBox.Y - box.Y, childBox.Z - box.Z);
+            LocalExpansion.Shift<TMap>(expansion, shifted, _kernel.Slope, childBox.MiddleX - box.MiddleX, childBox.MiddleY - box.MiddleY, childBox.MiddleZ - box.MiddleZ);
             if (below == 1)
             {
                 sum += Group(child, opened, count, childBox, shifted, force);
@@ -114,17 +115,25 @@ internal unsafe struct ClusterWalk<TWide, TMap, TKernel>
     {
         nint start = (nint)index * ClusterTree.Group;
         int points = (int)Math.Min(ClusterTree.Group, _tree.Layout.Points - start);
-        new Span<float>(_sums, (MapDimensions.Most + 1) * ClusterTree.Group).Clear();
-        Gather(opened, count, box, index, expansion, _tree.Coordinates + start, _tree.Layout.PointStride);
-        DirectSums.Own<TWide, TMap, TKernel>(_kernel, _tree.Coordinates + start, _tree.Layout.PointStride, points, _sums);
-        AddExpansion(expansion, box, _tree.Coordinates + start, _tree.Layout.PointStride);
+        float* coordinates = _tree.Coordinates + start;
+        nint stride = _tree.Layout.PointStride;
+        new Span<float>(_sums, Sums * ClusterTree.Group).Clear();
+        Gather(opened, count, box, index, expansion, coordinates, stride);
+        DirectSums.Own<TWide, TMap, TKernel>(_kernel, coordinates, stride, points, _sums);
+        DirectSums.Expansion<TWide, TMap, TKernel>(_kernel, expansion, box, coordinates, stride, _sums);
+        return Scatter(force, _tree.Order + start, points);
+    }
+
+    /// <summary>The group's forces to where its points stand in the map; the sum of its weights.</summary>
+    private readonly double Scatter(MatrixView<float> force, ulong* order, int points)
+    {
         double sum = 0;
         for (int k = 0; k < points; k++)
         {
-            uint point = (uint)_tree.Order[start + k];
+            nint point = (nint)(uint)order[k];
             for (int axis = 0; axis < TMap.Count; axis++)
-                force.Row(axis)[point] = Forces[(axis * ClusterTree.Group) + k];
-            sum += Weights[k];
+                force.Row(axis)[point] = _sums[(axis * ClusterTree.Group) + k];
+            sum += _sums[(MapDimensions.Most * ClusterTree.Group) + k];
         }
 
         return sum;
@@ -138,241 +147,287 @@ internal unsafe struct ClusterWalk<TWide, TMap, TKernel>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly int Select(int level, int* parents, int count, in ClusterBox box, int own, int* opened, float* expansion)
     {
-        nint offset = _tree.Layout.Offset(level);
-        float* squared = _tree.SquaredSide + offset;
-        Wide128 limit = Wide128.Broadcast(box.SquaredSide * _expansionRatio), thetaSquared = _thetaSquared;
-        int* far = _far;
-        int farCount = 0, openedCount = 0, present = _tree.Layout.Count(level);
-        for (int k = 0; k < count; k++)
+        float* blocks = _tree.Blocks + (_tree.Layout.FirstBlock(level) * BlockLength), far = _far;
+        Sides sides = new(box);
+        Vector128<float> thetaSquared = Vector128.Create(_thetaSquared), limit = Vector128.Create(box.SquaredSide);
+        int present = _tree.Layout.Count(level), farCount = 0, openedCount = 0;
+        fixed (int* packed = Packed)
         {
-            int child = ClusterTree.Fan * parents[k];
-            Wide128 reach = Distance(box, offset + child) * thetaSquared;
-            uint accepted = Wide128.GreaterThan(reach, Wide128.Max(Wide128.Load(squared + child), limit));
-            if ((uint)(own - child) < ClusterTree.Fan)
-                accepted &= ~(1u << (own - child));
-            uint open = ~accepted & Present(child, present);
-
-            // Both lists are written and the one that does not count is overwritten: a branch would be guessed wrong.
-            for (int lane = 0; lane < ClusterTree.Fan; lane++)
+            for (int k = 0; k < count; k++)
             {
-                int isFar = (int)(accepted >> lane) & 1;
-                far[farCount] = (int)offset + child + lane;
-                farCount += isFar;
-                opened[openedCount] = child + lane;
-                openedCount += (int)(open >> lane) & 1;
-            }
+                int parent = parents[k], child = ClusterTree.Fan * parent;
+                float* block = blocks + ((nint)parent * BlockLength);
+                Vector128<float> reach = sides.SquaredDistance(block) * thetaSquared;
+                uint accepted = Vector128.GreaterThan(reach, Vector128.MaxNative(Vector128.Load(block), limit)).ExtractMostSignificantBits();
+                uint open = ~accepted & 15;
+                if ((uint)(own - child) < ClusterTree.Fan)
+                {
+                    accepted &= ~(1u << (own - child));
+                    open |= 1u << (own - child);
+                }
 
-            if (farCount > ListLength - 16)
-            {
-                Expand(farCount, box, expansion);
-                farCount = 0;
+                if (child + ClusterTree.Fan > present)
+                    open &= (1u << (present - child)) - 1;
+
+                // Both lists are written, and what does not count is overwritten: a branch would be guessed wrong.
+                Pack(far + farCount, block, Vector128.Load(packed + (4 * accepted)));
+                farCount += BitOperations.PopCount(accepted);
+                (Vector128.Load(packed + (4 * open)) + Vector128.Create(child)).Store(opened + openedCount);
+                openedCount += BitOperations.PopCount(open);
+                if (farCount > ListRoom)
+                {
+                    Expand(farCount, box, expansion);
+                    farCount = 0;
+                }
             }
         }
 
-        if (farCount > 0)
-            Expand(farCount, box, expansion);
+        Expand(farCount, box, expansion);
         return openedCount;
     }
 
     /// <summary>All that acts on a group but the group itself: far clusters into the expansion, the others into the sums.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Gather(int* parents, int count, in ClusterBox box, int own, float* expansion, float* points, nint stride)
     {
-        nint offset = _tree.Layout.Offset(1);
-        float* squared = _tree.SquaredSide + offset;
-        Wide128 limit = Wide128.Broadcast(box.SquaredSide * _expansionRatio), thetaSquared = _thetaSquared;
-        int* far = _far, clusters = _clusters, opened = Opened(1);
-        int farCount = 0, clusterCount = 0, openedCount = 0, present = _tree.Layout.Count(1);
-        for (int k = 0; k < count; k++)
-        {
-            int child = ClusterTree.Fan * parents[k];
-            Wide128 reach = Distance(box, offset + child) * thetaSquared, side = Wide128.Load(squared + child);
-            uint accepted = Wide128.GreaterThan(reach, side), expanded = Wide128.GreaterThan(reach, Wide128.Max(side, limit));
-            uint open = ~accepted & Present(child, present);
-            accepted &= ~expanded;
-            if ((uint)(own - child) < ClusterTree.Fan)
-            {
-                uint others = ~(1u << (own - child));
-                accepted &= others;
-                expanded &= others;
-                open &= others;
-            }
-
-            for (int lane = 0; lane < ClusterTree.Fan; lane++)
-            {
-                far[farCount] = clusters[clusterCount] = (int)offset + child + lane;
-                opened[openedCount] = child + lane;
-                farCount += (int)(expanded >> lane) & 1;
-                clusterCount += (int)(accepted >> lane) & 1;
-                openedCount += (int)(open >> lane) & 1;
-            }
-
-            if (farCount > ListLength - 16)
-            {
-                Expand(farCount, box, expansion);
-                farCount = 0;
-            }
-
-            if (clusterCount > ListLength - 16)
-            {
-                AddClusters(clusterCount, points, stride);
-                clusterCount = 0;
-            }
-        }
-
-        if (farCount > 0)
-            Expand(farCount, box, expansion);
-
-        // What is open is 4 clusters of 4 points each.
-        int* quads = _quads;
-        int quadCount = 0, partial = _tree.Layout.Points % ClusterTree.Fan == 0 ? -1 : _tree.Layout.Points / ClusterTree.Fan;
-        squared = _tree.SquaredSide;
-        present = _tree.Layout.Count(0);
-        for (int k = 0; k < openedCount; k++)
-        {
-            int child = ClusterTree.Fan * opened[k];
-            uint accepted = Wide128.GreaterThan(Distance(box, child) * thetaSquared, Wide128.Load(squared + child));
-            uint near = ~accepted & Present(child, present);
-            if ((uint)(partial - child) < ClusterTree.Fan && (near >> (partial - child) & 1) != 0)
-            {
-                near &= ~(1u << (partial - child));
-                for (int loose = 0; loose < _tree.Layout.Points % ClusterTree.Fan; loose++)
-                    clusters[clusterCount++] = _tree.Layout.Loose + loose;
-            }
-
-            for (int lane = 0; lane < ClusterTree.Fan; lane++)
-            {
-                clusters[clusterCount] = quads[quadCount] = child + lane;
-                clusterCount += (int)(accepted >> lane) & 1;
-                quadCount += (int)(near >> lane) & 1;
-            }
-
-            if (clusterCount > ListLength - 16)
-            {
-                AddClusters(clusterCount, points, stride);
-                clusterCount = 0;
-            }
-
-            if (quadCount > ListLength - 16)
-            {
-                AddQuads(quadCount, points, stride);
-                quadCount = 0;
-            }
-        }
-
-        AddClusters(clusterCount, points, stride);
-        AddQuads(quadCount, points, stride);
+        int* opened = Opened(1);
+        int farCount = 0, nearCount = 0;
+        int openedCount = SelectGroups(parents, count, box, own, opened, expansion, points, stride, ref farCount, ref nearCount);
+        SelectQuads(opened, openedCount, box, expansion, points, stride, ref farCount, ref nearCount);
+        Expand(farCount, box, expansion);
+        AddNear(nearCount, points, stride);
     }
 
-    /// <summary>The bits of the children from <paramref name="first"/> on that there are: the level's last cluster may lack some.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint Present(int first, int count) => first + ClusterTree.Fan <= count ? 15u : (1u << (count - first)) - 1;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly Wide128 Distance(in ClusterBox box, nint cluster)
+    /// <summary>The children of <paramref name="parents"/>, which are groups: into the expansion, to the near clusters, or onto <paramref name="opened"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly int SelectGroups(
+        int* parents, int count, in ClusterBox box, int own, int* opened, float* expansion, float* points, nint stride, ref int farEntries, ref int nearEntries)
     {
-        Wide128 zero = Wide128.Zero;
-        Wide128 dx = Wide128.Max(Wide128.Abs(Wide128.Load(_tree.Center(0) + cluster) - Wide128.Broadcast(box.X)) - Wide128.Broadcast(box.HalfX), zero);
-        Wide128 distance = dx * dx;
+        float* blocks = _tree.Blocks + (_tree.Layout.FirstBlock(1) * BlockLength), far = _far, near = _near;
+        Sides sides = new(box);
+        Vector128<float> thetaSquared = Vector128.Create(_thetaSquared), limit = Vector128.Create(box.SquaredSide);
+        int present = _tree.Layout.Count(1), farCount = farEntries, nearCount = nearEntries, openedCount = 0;
+        fixed (int* packed = Packed)
+        {
+            for (int k = 0; k < count; k++)
+            {
+                int parent = parents[k], child = ClusterTree.Fan * parent;
+                float* block = blocks + ((nint)parent * BlockLength);
+                Vector128<float> reach = sides.SquaredDistance(block) * thetaSquared, side = Vector128.Load(block);
+                uint accepted = Vector128.GreaterThan(reach, side).ExtractMostSignificantBits();
+                uint expanded = Vector128.GreaterThan(reach, Vector128.MaxNative(side, limit)).ExtractMostSignificantBits();
+                uint open = ~accepted & 15;
+                accepted &= ~expanded;
+                if ((uint)(own - child) < ClusterTree.Fan)
+                {
+                    uint others = ~(1u << (own - child));
+                    expanded &= others;
+                    accepted &= others;
+                    open &= others;
+                }
+
+                if (child + ClusterTree.Fan > present)
+                    open &= (1u << (present - child)) - 1;
+
+                Pack(far + farCount, block, Vector128.Load(packed + (4 * expanded)));
+                farCount += BitOperations.PopCount(expanded);
+                Pack(near + nearCount, block, Vector128.Load(packed + (4 * accepted)));
+                nearCount += BitOperations.PopCount(accepted);
+                (Vector128.Load(packed + (4 * open)) + Vector128.Create(child)).Store(opened + openedCount);
+                openedCount += BitOperations.PopCount(open);
+                if (farCount > ListRoom)
+                {
+                    Expand(farCount, box, expansion);
+                    farCount = 0;
+                }
+
+                if (nearCount > ListRoom)
+                {
+                    AddNear(nearCount, points, stride);
+                    nearCount = 0;
+                }
+            }
+        }
+
+        farEntries = farCount;
+        nearEntries = nearCount;
+        return openedCount;
+    }
+
+    /// <summary>The children of <paramref name="parents"/>, which are 4 points each: into the expansion, to the near clusters, or point by point.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void SelectQuads(
+        int* parents, int count, in ClusterBox box, float* expansion, float* points, nint stride, ref int farEntries, ref int nearEntries)
+    {
+        float* blocks = _tree.Blocks, far = _far, near = _near;
+        int* quads = _quads;
+        Sides sides = new(box);
+        Vector128<float> thetaSquared = Vector128.Create(_thetaSquared), limit = Vector128.Create(box.SquaredSide);
+        int whole = _tree.Layout.Points / ClusterTree.Fan, farCount = farEntries, nearCount = nearEntries, quadCount = 0;
+        fixed (int* packed = Packed)
+        {
+            for (int k = 0; k < count; k++)
+            {
+                int parent = parents[k], child = ClusterTree.Fan * parent;
+                float* block = blocks + ((nint)parent * BlockLength);
+                Vector128<float> reach = sides.SquaredDistance(block) * thetaSquared, side = Vector128.Load(block);
+                uint accepted = Vector128.GreaterThan(reach, side).ExtractMostSignificantBits();
+                uint expanded = Vector128.GreaterThan(reach, Vector128.MaxNative(side, limit)).ExtractMostSignificantBits();
+                uint open = ~accepted & 15;
+                accepted &= ~expanded;
+                if (child + ClusterTree.Fan > whole)
+                {
+                    // The last points fill no cluster of 4, and stand behind all others as clusters of one.
+                    if ((open >> (whole - child) & 1) != 0 && _tree.Layout.Points > whole * ClusterTree.Fan)
+                    {
+                        Pack(near + nearCount, _tree.Blocks + ((nint)(_tree.Layout.Blocks - 1) * BlockLength), Vector128.Load(packed + (4 * 15)));
+                        nearCount += _tree.Layout.Points % ClusterTree.Fan;
+                    }
+
+                    open &= (1u << (whole - child)) - 1;
+                }
+
+                Pack(far + farCount, block, Vector128.Load(packed + (4 * expanded)));
+                farCount += BitOperations.PopCount(expanded);
+                Pack(near + nearCount, block, Vector128.Load(packed + (4 * accepted)));
+                nearCount += BitOperations.PopCount(accepted);
+                (Vector128.Load(packed + (4 * open)) + Vector128.Create(child)).Store(quads + quadCount);
+                quadCount += BitOperations.PopCount(open);
+                if (farCount > ListRoom)
+                {
+                    Expand(farCount, box, expansion);
+                    farCount = 0;
+                }
+
+                if (nearCount > ListRoom)
+                {
+                    AddNear(nearCount, points, stride);
+                    nearCount = 0;
+                }
+
+                if (quadCount > ListRoom)
+                {
+                    AddQuads(quadCount, points, stride);
+                    quadCount = 0;
+                }
+            }
+        }
+
+        AddQuads(quadCount, points, stride);
+        farEntries = farCount;
+        nearEntries = nearCount;
+    }
+
+    /// <summary>Masses, spreads and centres of a block to a list, those that count first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Pack(float* list, float* block, Vector128<int> order)
+    {
+        Vector128.ShuffleNative(Vector128.Load(block + (ClusterView.MassRow * ClusterTree.Fan)), order).Store(list);
+        Vector128.ShuffleNative(Vector128.Load(block + (ClusterView.SpreadRow * ClusterTree.Fan)), order).Store(list + ListLength);
+        Vector128.ShuffleNative(Vector128.Load(block + (ClusterView.CenterRow * ClusterTree.Fan)), order).Store(list + (2 * ListLength));
         if (TMap.Count > 1)
-        {
-            Wide128 dy = Wide128.Max(Wide128.Abs(Wide128.Load(_tree.Center(1) + cluster) - Wide128.Broadcast(box.Y)) - Wide128.Broadcast(box.HalfY), zero);
-            distance = Wide128.MultiplyAdd(dy, dy, distance);
-        }
-
+            Vector128.ShuffleNative(Vector128.Load(block + ((ClusterView.CenterRow + 1) * ClusterTree.Fan)), order).Store(list + (3 * ListLength));
         if (TMap.Count > 2)
-        {
-            Wide128 dz = Wide128.Max(Wide128.Abs(Wide128.Load(_tree.Center(2) + cluster) - Wide128.Broadcast(box.Z)) - Wide128.Broadcast(box.HalfZ), zero);
-            distance = Wide128.MultiplyAdd(dz, dz, distance);
-        }
-
-        return distance;
+            Vector128.ShuffleNative(Vector128.Load(block + ((ClusterView.CenterRow + 2) * ClusterTree.Fan)), order).Store(list + (4 * ListLength));
     }
 
     private readonly void Expand(int count, in ClusterBox box, float* expansion)
     {
-        int whole = (count + TWide.Lanes - 1) / TWide.Lanes * TWide.Lanes;
-        for (int k = count; k < whole; k++)
-            _far[k] = _tree.Layout.Loose + ClusterTree.Fan - 1;
-        Copy(whole);
-        LocalExpansion.Add<TWide, TMap, TKernel>(_kernel, expansion, _farValues, ListLength, whole, box.X, box.Y, box.Z);
-    }
-
-    /// <summary>Side by side what stands scattered: cheaper than gathering it a vector at a time.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Copy(int count)
-    {
-        int* far = _far;
-        float* values = _farValues, mass = _tree.Mass, x = _tree.Center(0), y = TMap.Count > 1 ? _tree.Center(1) : x, z = TMap.Count > 2 ? _tree.Center(2) : x;
-        for (int k = 0; k < count; k++)
+        if (count == 0)
+            return;
+        for (int k = count; k % TWide.Lanes != 0; k++)
         {
-            nint cluster = far[k];
-            values[k] = mass[cluster];
-            values[k + ListLength] = x[cluster];
-            if (TMap.Count > 1)
-                values[k + (2 * ListLength)] = y[cluster];
-            if (TMap.Count > 2)
-                values[k + (3 * ListLength)] = z[cluster];
+            // Masses of 0 fill the last vector, at a place where nothing overflows.
+            for (int kind = 0; kind < TMap.Count + 2; kind++)
+                _far[(kind * ListLength) + k] = kind == 0 ? 0 : _far[(kind * ListLength) + count - 1];
         }
+
+        LocalExpansion.Add<TWide, TMap, TKernel>(_kernel, expansion, _far, ListLength, count, box.MiddleX, box.MiddleY, box.MiddleZ);
     }
 
-    private readonly void AddClusters(int count, float* points, nint stride) => DirectSums.Clusters<TWide, TMap, TKernel>(
-        _kernel, _clusters, count, _tree.Mass, _tree.Center(0), _tree.Layout.ClusterStride, points, stride, _sums);
+    private readonly void AddNear(int count, float* points, nint stride) =>
+        DirectSums.Clusters<TWide, TMap, TKernel>(_kernel, _near, ListLength, count, points, stride, _sums);
 
     private readonly void AddQuads(int count, float* points, nint stride) => DirectSums.Quads<TWide, TMap, TKernel>(
         _kernel, _quads, count, _tree.Coordinates, _tree.Layout.PointStride, points, stride, _sums);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void AddExpansion(float* expansion, in ClusterBox box, float* points, nint stride)
-    {
-        TWide x = TWide.Broadcast(box.X), y = TWide.Broadcast(box.Y), z = TWide.Broadcast(box.Z);
-        for (int lane = 0; lane < ClusterTree.Group; lane += TWide.Lanes)
-        {
-            TWide rx = TWide.Load(points + lane) - x, ry = TMap.Count > 1 ? TWide.Load(points + stride + lane) - y : rx;
-            TWide rz = TMap.Count > 2 ? TWide.Load(points + (2 * stride) + lane) - z : rx;
-            TWide s = LocalExpansion.At<TWide, TMap>(expansion, _kernel.Slope, rx, ry, rz, out TWide fx, out TWide fy, out TWide fz);
-            float* sums = _sums + lane;
-            TWide.Store(sums, TWide.Load(sums) + fx);
-            if (TMap.Count > 1)
-                TWide.Store(sums + ClusterTree.Group, TWide.Load(sums + ClusterTree.Group) + fy);
-            if (TMap.Count > 2)
-                TWide.Store(sums + (2 * ClusterTree.Group), TWide.Load(sums + (2 * ClusterTree.Group)) + fz);
-            TWide.Store(sums + (3 * ClusterTree.Group), TWide.Load(sums + (3 * ClusterTree.Group)) + s);
-        }
-    }
-
     private readonly ClusterBox Box(int level, int index)
     {
-        nint cluster = _tree.Layout.Offset(level) + index;
+        nint firstBlock = _tree.Layout.FirstBlock(level), cluster = (ClusterTree.Fan * firstBlock) + index;
         ClusterBox box = default;
-        (box.X, box.HalfX) = Middle(_tree.Low(0)[cluster], _tree.High(0)[cluster]);
+        (box.LowX, box.HighX) = (_tree.Low(0)[cluster], _tree.High(0)[cluster]);
         if (TMap.Count > 1)
-            (box.Y, box.HalfY) = Middle(_tree.Low(1)[cluster], _tree.High(1)[cluster]);
+            (box.LowY, box.HighY) = (_tree.Low(1)[cluster], _tree.High(1)[cluster]);
         if (TMap.Count > 2)
-            (box.Z, box.HalfZ) = Middle(_tree.Low(2)[cluster], _tree.High(2)[cluster]);
-        box.SquaredSide = _tree.SquaredSide[cluster];
+            (box.LowZ, box.HighZ) = (_tree.Low(2)[cluster], _tree.High(2)[cluster]);
+        box.SquaredSide = _tree.Blocks[((firstBlock + (index / ClusterTree.Fan)) * BlockLength) + (index % ClusterTree.Fan)];
         return box;
     }
 
-    private static (float Middle, float Half) Middle(float low, float high)
-    {
-        float middle = low + ((high - low) * 0.5f);
-        return (middle, Math.Max(middle - low, high - middle));
-    }
+    private readonly int* Opened(int level) => _opened + (ClusterTree.Fan * _tree.Layout.FirstBlock(level));
 
-    private readonly int* Opened(int level) => _opened + _tree.Layout.Offset(level);
+    private static nint BlockLength => ClusterLayout.BlockLength(TMap.Count);
+
+    // For each set of 4 lanes: their numbers, packed to the front.
+    private static ReadOnlySpan<int> Packed =>
+    [
+        0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0,
+        2, 0, 0, 0, 0, 2, 0, 0, 1, 2, 0, 0, 0, 1, 2, 0,
+        3, 0, 0, 0, 0, 3, 0, 0, 1, 3, 0, 0, 0, 1, 3, 0,
+        2, 3, 0, 0, 0, 2, 3, 0, 1, 2, 3, 0, 0, 1, 2, 3,
+    ];
+
+    /// <summary>The sides of a box, in all lanes.</summary>
+    private readonly struct Sides(in ClusterBox box)
+    {
+        private readonly Vector128<float> _lowX = Vector128.Create(box.LowX);
+        private readonly Vector128<float> _highX = Vector128.Create(box.HighX);
+        private readonly Vector128<float> _lowY = Vector128.Create(box.LowY);
+        private readonly Vector128<float> _highY = Vector128.Create(box.HighY);
+        private readonly Vector128<float> _lowZ = Vector128.Create(box.LowZ);
+        private readonly Vector128<float> _highZ = Vector128.Create(box.HighZ);
+
+        /// <summary>From the nearest point of the box to the four centres of a block.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector128<float> SquaredDistance(float* block)
+        {
+            Vector128<float> dx = Outside(Vector128.Load(block + (ClusterView.CenterRow * ClusterTree.Fan)), _lowX, _highX), sum = dx * dx;
+            if (TMap.Count > 1)
+            {
+                Vector128<float> dy = Outside(Vector128.Load(block + ((ClusterView.CenterRow + 1) * ClusterTree.Fan)), _lowY, _highY);
+                sum = Vector128.MultiplyAddEstimate(dy, dy, sum);
+            }
+
+            if (TMap.Count > 2)
+            {
+                Vector128<float> dz = Outside(Vector128.Load(block + ((ClusterView.CenterRow + 2) * ClusterTree.Fan)), _lowZ, _highZ);
+                sum = Vector128.MultiplyAddEstimate(dz, dz, sum);
+            }
+
+            return sum;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Vector128<float> Outside(Vector128<float> center, Vector128<float> low, Vector128<float> high) =>
+            Vector128.MaxNative(Vector128.MaxNative(low - center, center - high), Vector128<float>.Zero);
+    }
 }
 
 /// <summary>The box of a group of points.</summary>
 internal struct ClusterBox
 {
-    public float X;
-    public float Y;
-    public float Z;
-    public float HalfX;
-    public float HalfY;
-    public float HalfZ;
+    public float LowX;
+    public float LowY;
+    public float LowZ;
+    public float HighX;
+    public float HighY;
+    public float HighZ;
 
     /// <summary>The square of its longest side, or <see cref="ClusterView.SideOfPoint"/>.</summary>
     public float SquaredSide;
+
+    public readonly float MiddleX => LowX + ((HighX - LowX) * 0.5f);
+
+    public readonly float MiddleY => LowY + ((HighY - LowY) * 0.5f);
+
+    public readonly float MiddleZ => LowZ + ((HighZ - LowZ) * 0.5f);
 }

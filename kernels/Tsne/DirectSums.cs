@@ -12,30 +12,30 @@ internal static unsafe class DirectSums
     private static ReadOnlySpan<float> AllButOne =>
         [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
 
-    /// <summary>Clusters as their centres of mass.</summary>
+    /// <summary>Clusters as their centres of mass, corrected for the
+    /// points' spread about them as if it were the same in all directions: what the second derivatives make of it.</summary>
+    /// <remarks>The list has masses, then, <paramref name="listStride"/> floats behind each other, spreads and the centres along each axis.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Clusters<TWide, TMap, TKernel>(
-        TKernel kernel, int* clusters, int count, float* mass, float* centers, nint centerStride, float* points, nint stride, float* sums)
+        TKernel kernel, float* clusters, nint listStride, int count, float* points, nint stride, float* sums)
         where TWide : unmanaged, IWide<TWide>
         where TMap : struct, IMapDimensions
         where TKernel : struct, ITsneKernel
     {
-        float* centersY = centers + centerStride, centersZ = centersY + centerStride;
         for (int lane = 0; lane < Group; lane += Step<TWide, TMap>())
         {
-            TWide one = TWide.Broadcast(1f);
             int second = lane + Step<TWide, TMap>() - TWide.Lanes;
             LoadPoint<TWide, TMap>(points + lane, stride, out TWide x0, out TWide y0, out TWide z0);
             LoadPoint<TWide, TMap>(points + second, stride, out TWide x1, out TWide y1, out _);
             TWide fx0 = TWide.Zero, fy0 = fx0, fz0 = fx0, w0 = fx0, fx1 = fx0, fy1 = fx0, w1 = fx0;
-            for (nint k = 0; k < count; k++)
+            for (float* cluster = clusters, end = clusters + count; cluster < end; cluster++)
             {
-                nint j = clusters[k];
-                TWide m = TWide.BroadcastFrom(mass + j);
-                TWide x = TWide.BroadcastFrom(centers + j), y = TMap.Count > 1 ? TWide.BroadcastFrom(centersY + j) : x;
-                TWide z = TMap.Count > 2 ? TWide.BroadcastFrom(centersZ + j) : x;
+                TWide m = TWide.BroadcastFrom(cluster), spread = TWide.BroadcastFrom(cluster + listStride);
+                TWide x = TWide.BroadcastFrom(cluster + (2 * listStride));
+                TWide y = TMap.Count > 1 ? TWide.BroadcastFrom(cluster + (3 * listStride)) : x;
+                TWide z = TMap.Count > 2 ? TWide.BroadcastFrom(cluster + (4 * listStride)) : x;
                 TWide dx = x0 - x, dy = y0 - y, dz = z0 - z;
-                TWide w = kernel.Weight(one, Squared<TWide, TMap, TKernel>(dx, dy, dz), out TWide push);
+                TWide w = kernel.SpreadWeight<TWide, TMap>(Squared<TWide, TMap, TKernel>(dx, dy, dz), spread, out TWide push);
                 w0 = TWide.MultiplyAdd(w, m, w0);
                 push *= m;
                 fx0 = TWide.MultiplyAdd(push, dx, fx0);
@@ -47,7 +47,7 @@ internal static unsafe class DirectSums
                 {
                     dx = x1 - x;
                     dy = y1 - y;
-                    w = kernel.Weight(one, Squared<TWide, TMap, TKernel>(dx, dy, dz), out push);
+                    w = kernel.SpreadWeight<TWide, TMap>(Squared<TWide, TMap, TKernel>(dx, dy, dz), spread, out push);
                     w1 = TWide.MultiplyAdd(w, m, w1);
                     push *= m;
                     fx1 = TWide.MultiplyAdd(push, dx, fx1);
@@ -136,6 +136,23 @@ internal static unsafe class DirectSums
 
                 AddTo<TWide, TMap>(sums + lane, fx, fy, fz, w);
             }
+        }
+    }
+
+    /// <summary>What a local expansion about the middle of <paramref name="box"/> does to the points of a group.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Expansion<TWide, TMap, TKernel>(TKernel kernel, float* expansion, in ClusterBox box, float* points, nint stride, float* sums)
+        where TWide : unmanaged, IWide<TWide>
+        where TMap : struct, IMapDimensions
+        where TKernel : struct, ITsneKernel
+    {
+        TWide middleX = TWide.Broadcast(box.MiddleX), middleY = TWide.Broadcast(box.MiddleY), middleZ = TWide.Broadcast(box.MiddleZ);
+        for (int lane = 0; lane < Group; lane += TWide.Lanes)
+        {
+            LoadPoint<TWide, TMap>(points + lane, stride, out TWide x, out TWide y, out TWide z);
+            TWide w = LocalExpansion.At<TWide, TMap>(
+                expansion, kernel.Slope, x - middleX, y - middleY, z - middleZ, out TWide fx, out TWide fy, out TWide fz);
+            AddTo<TWide, TMap>(sums + lane, fx, fy, fz, w);
         }
     }
 

@@ -46,34 +46,41 @@ internal static unsafe class LocalExpansion
         TWide xxx = s, xxy = s, xyy = s, yyy = s, xxz = s, xyz = s, yyz = s, xzz = s, yzz = s, zzz = s;
         for (nint j = 0; j < count; j += TWide.Lanes)
         {
-            TWide mass = TWide.Load(clusters + j);
-            TWide dx = cx - TWide.Load(clusters + stride + j), dy = dx, dz = dx;
+            TWide mass = TWide.Load(clusters + j), spread = TWide.Load(clusters + stride + j);
+            TWide dx = cx - TWide.Load(clusters + (2 * stride) + j), dy = dx, dz = dx;
             TWide distance = TWide.MultiplyAdd(dx, dx, TKernel.Start<TWide>());
             if (TMap.Count > 1)
             {
-                dy = cy - TWide.Load(clusters + (2 * stride) + j);
+                dy = cy - TWide.Load(clusters + (3 * stride) + j);
                 distance = TWide.MultiplyAdd(dy, dy, distance);
             }
 
             if (TMap.Count > 2)
             {
-                dz = cz - TWide.Load(clusters + (3 * stride) + j);
+                dz = cz - TWide.Load(clusters + (4 * stride) + j);
                 distance = TWide.MultiplyAdd(dz, dz, distance);
             }
 
             TWide w = kernel.Derivatives(distance, out TWide push, out TWide first, out TWide second);
+            s = TWide.MultiplyAdd(w, mass, s);
             push *= mass;
             first *= mass;
             second *= mass;
-            s = TWide.MultiplyAdd(w, mass, s);
+
+            // The mean over the cluster's points instead of the value at its centre, in the leading terms: half the variance
+            // along each axis times the second derivatives, and the same for all axes.
+            TWide square = TKernel.Square(distance);
+            TWide change = TWide.MultiplyAdd(second, square, first * TWide.Broadcast(TMap.Count + 2));
+            s = TWide.MultiplyAdd(spread * TWide.Broadcast(kernel.Slope), TWide.MultiplyAdd(first, square, push * TWide.Broadcast(TMap.Count)), s);
+            TWide pushed = TWide.MultiplyAdd(spread, change, push);
             TWide twice = first + first, x1 = first * dx, x2 = TWide.MultiplyAdd(second * dx, dx, first);
-            fx = TWide.MultiplyAdd(push, dx, fx);
+            fx = TWide.MultiplyAdd(pushed, dx, fx);
             xx += TWide.MultiplyAdd(x1, dx, push);
             xxx = TWide.MultiplyAdd(x2 + twice, dx, xxx);
             if (TMap.Count > 1)
             {
                 TWide y1 = first * dy, y2 = TWide.MultiplyAdd(second * dy, dy, first);
-                fy = TWide.MultiplyAdd(push, dy, fy);
+                fy = TWide.MultiplyAdd(pushed, dy, fy);
                 xy = TWide.MultiplyAdd(x1, dy, xy);
                 yy += TWide.MultiplyAdd(y1, dy, push);
                 xxy = TWide.MultiplyAdd(x2, dy, xxy);
@@ -82,7 +89,7 @@ internal static unsafe class LocalExpansion
                 if (TMap.Count > 2)
                 {
                     TWide z2 = TWide.MultiplyAdd(second * dz, dz, first);
-                    fz = TWide.MultiplyAdd(push, dz, fz);
+                    fz = TWide.MultiplyAdd(pushed, dz, fz);
                     xz = TWide.MultiplyAdd(x1, dz, xz);
                     yz = TWide.MultiplyAdd(y1, dz, yz);
                     zz += TWide.MultiplyAdd(first * dz, dz, push);

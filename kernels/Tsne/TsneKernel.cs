@@ -28,6 +28,19 @@ internal interface ITsneKernel
     TWide Derivatives<TWide>(TWide distance, out TWide push, out TWide first, out TWide second)
         where TWide : unmanaged, IWide<TWide>;
 
+    /// <summary>
+    /// The mean w and push w / t of points about a centre whose mean squared distance from it is 2 axes times
+    /// <paramref name="spread"/>, alike in all directions, to second order; from <see cref="Start"/> plus the centre's
+    /// squared distance.
+    /// </summary>
+    TWide SpreadWeight<TWide, TMap>(TWide distance, TWide spread, out TWide push)
+        where TWide : unmanaged, IWide<TWide>
+        where TMap : struct, IMapDimensions;
+
+    /// <summary>The squared distance, from <see cref="Start"/> plus it.</summary>
+    static abstract TWide Square<TWide>(TWide distance)
+        where TWide : unmanaged, IWide<TWide>;
+
     /// <summary>ln t, from <see cref="Start"/> plus the squared distance.</summary>
     TWide LogBase<TWide>(TWide distance)
         where TWide : unmanaged, IWide<TWide>;
@@ -61,6 +74,21 @@ internal readonly struct CauchyKernel : ITsneKernel
         second = first * q * TWide.Broadcast(-6f);
         return q;
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TWide SpreadWeight<TWide, TMap>(TWide distance, TWide spread, out TWide push)
+        where TWide : unmanaged, IWide<TWide>
+        where TMap : struct, IMapDimensions
+    {
+        // spread times the Laplacians, which are q^2 (8 - 2 axes - 8 q) and q^3 (16 - 4 axes - 24 q).
+        TWide one = TWide.Broadcast(1f), q = one / distance, relative = spread * q;
+        push = q * q * TWide.MultiplyAdd(relative, TWide.NegatedMultiplyAdd(q, TWide.Broadcast(24f), TWide.Broadcast(16 - (4 * TMap.Count))), one);
+        return q * TWide.MultiplyAdd(relative, TWide.NegatedMultiplyAdd(q, TWide.Broadcast(8f), TWide.Broadcast(8 - (2 * TMap.Count))), one);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide Square<TWide>(TWide distance)
+        where TWide : unmanaged, IWide<TWide> => distance - TWide.Broadcast(1f);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TWide LogBase<TWide>(TWide distance)
@@ -104,6 +132,21 @@ internal readonly struct StudentKernel(double degreesOfFreedom) : ITsneKernel
         second = first * inverse * TWide.Broadcast(_second);
         return w;
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TWide SpreadWeight<TWide, TMap>(TWide distance, TWide spread, out TWide push)
+        where TWide : unmanaged, IWide<TWide>
+        where TMap : struct, IMapDimensions
+    {
+        TWide w = Derivatives(distance, out TWide middle, out TWide first, out TWide second);
+        push = TWide.MultiplyAdd(spread, TWide.MultiplyAdd(second, distance, first * TWide.Broadcast(TMap.Count + 2)), middle);
+        return TWide.MultiplyAdd(
+            spread * TWide.Broadcast(Slope), TWide.MultiplyAdd(first, distance, middle * TWide.Broadcast(TMap.Count)), w);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide Square<TWide>(TWide distance)
+        where TWide : unmanaged, IWide<TWide> => distance;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TWide LogBase<TWide>(TWide distance)

@@ -88,6 +88,53 @@ internal static unsafe class TsneTestData
         return (ids, weights);
     }
 
+    /// <summary>A map like those of t-SNE: 30 clusters of different sizes in a disk or ball.</summary>
+    public static TestMap Blobs(int dimensions, int points, double radius, int seed = 1)
+    {
+        const int Clusters = 30;
+        TestMap map = new(dimensions, points);
+        Random random = new(seed);
+        double[][] centers = [.. Enumerable.Range(0, Clusters).Select(_ => InBall(random, dimensions))];
+        double[] sizes = [.. centers.Select(_ => 0.03 + (0.08 * random.NextDouble()))];
+        for (int i = 0; i < points; i++)
+        {
+            int cluster = random.Next(Clusters);
+            for (int axis = 0; axis < dimensions; axis++)
+            {
+                double gauss = Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+                map[axis, i] = (float)(radius * (centers[cluster][axis] + (sizes[cluster] * gauss)));
+            }
+        }
+
+        return map;
+    }
+
+    private static double[] InBall(Random random, int dimensions)
+    {
+        while (true)
+        {
+            double[] point = [.. Enumerable.Range(0, dimensions).Select(_ => (2 * random.NextDouble()) - 1)];
+            if (point.Sum(v => v * v) <= 1)
+                return point;
+        }
+    }
+
+    /// <summary>The length of the difference from doubles at some points over that of the doubles; 0 where both are 0.</summary>
+    public static double SquareError(TestMap actual, int[] points, double[][] wanted)
+    {
+        double error = 0, scale = 0;
+        for (int axis = 0; axis < wanted.Length; axis++)
+        {
+            for (int i = 0; i < points.Length; i++)
+            {
+                error += Math.Pow(actual[axis, points[i]] - wanted[axis][i], 2);
+                scale += Math.Pow(wanted[axis][i], 2);
+            }
+        }
+
+        return error == 0 ? 0 : Math.Sqrt(error / scale);
+    }
+
     /// <summary>The largest difference between a float map and a double one, in units of the largest double magnitude.</summary>
     public static double RelativeError(TestMap actual, double[][] wanted)
     {
