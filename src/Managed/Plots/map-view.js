@@ -198,7 +198,7 @@ const placement = (() => {
 // drawn each time, what is chosen.
 
 const MOST_LABELS = 900; // of one scene, whatever the size of the screen
-const scene = { canvas: document.createElement('canvas'), labels: [], valid: false, cost: 0, x: 0, y: 0, scale: 1, marginX: 0, marginY: 0 };
+const scene = { canvas: document.createElement('canvas'), labels: [], valid: false, covers: true, cost: 0, x: 0, y: 0, scale: 1, marginX: 0, marginY: 0, insetX: 0, insetY: 0 };
 const sceneContext = scene.canvas.getContext('2d', { alpha: false });
 
 function drawLabels(c, width, height, at) {
@@ -286,7 +286,7 @@ function* paintScene(inView, at) {
   cost += performance.now() - began;
   // The cost of what is in view; the whole scene is larger.
   if (!inView) cost *= size.width * size.height / (width * height);
-  Object.assign(scene, { x: at.x, y: at.y, scale: at.scale, marginX, marginY, width, height, cost, valid: true });
+  Object.assign(scene, { x: at.x, y: at.y, scale: at.scale, marginX, marginY, insetX, insetY, cost, valid: true });
 }
 
 let painting = null; // a scene that is not finished yet
@@ -304,14 +304,17 @@ function keepScene(sinceZoom) {
   const covers = awayX + size.width / 2 <= (size.width / 2 + scene.marginX) * ratio - 12
     && awayY + size.height / 2 <= (size.height / 2 + scene.marginY) * ratio - 12;
   const isCostly = scene.cost >= 24;
-  if (!scene.valid || !covers || (ratio !== 1 && !isCostly)) {
+  scene.covers = covers || !isCostly;
+  if (!scene.valid || (!isCostly && (!covers || ratio !== 1))) {
     drawScene(isZooming && !isCostly);
+    scene.covers = true;
     return -1;
   }
   if (!isCostly) return -1;
 
-  // A costly scene is moved and stretched as long as it serves; meanwhile the next is painted, a few milliseconds in each frame.
-  const wearsOut = ratio === 1 ? awayX > scene.marginX * 0.5 || awayY > scene.marginY * 0.5 : !isZooming || ratio > 1.5 || ratio < 0.87;
+  // A costly scene is moved and stretched, and the next one painted meanwhile, a few milliseconds in each frame. Who moves
+  // faster than that sees empty ground at the edge for some frames, not a standstill.
+  const wearsOut = !covers || (ratio === 1 ? awayX > scene.marginX * 0.5 || awayY > scene.marginY * 0.5 : !isZooming || ratio > 1.5 || ratio < 0.87);
   if (!painting && wearsOut) painting = paintScene(false, { ...view });
   for (const until = performance.now() + 8; painting && performance.now() < until;) if (painting.next().done) painting = null;
   if (painting) return 0;
@@ -321,20 +324,20 @@ function keepScene(sinceZoom) {
 /** Draws a frame; returns the milliseconds after which a sharper one is due, or -1. */
 function draw(sinceZoom) {
   const due = keepScene(sinceZoom);
-  const r = view.scale / scene.scale;
-  const dx = (scene.x - view.x) * view.scale, dy = (view.y - scene.y) * view.scale;
-  const width = scene.width * r, height = scene.height * r;
-  let left = (size.width / 2 + dx - width / 2) * size.dpr, top = (size.height / 2 + dy - height / 2) * size.dpr;
-  context.setTransform(1, 0, 0, 1, 0, 0);
+  const r = view.scale / scene.scale, { insetX, insetY } = scene;
+  const wide = scene.canvas.width - 2 * insetX, high = scene.canvas.height - 2 * insetY; // the part that was drawn
+  let left = ((scene.x - view.x) * view.scale + size.width / 2) * size.dpr - wide * r / 2;
+  let top = ((view.y - scene.y) * view.scale + size.height / 2) * size.dpr - high * r / 2;
   if (r === 1) {
     left = Math.round(left); // whole pixels, or the picture would blur
     top = Math.round(top);
-    context.drawImage(scene.canvas, left, top);
-  } else {
+  }
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  if (r !== 1 || !scene.covers) {
     context.fillStyle = theme.ground;
     context.fillRect(0, 0, canvas.width, canvas.height);
-    context.drawImage(scene.canvas, left, top, width * size.dpr, height * size.dpr);
   }
+  context.drawImage(scene.canvas, insetX, insetY, wide, high, left, top, wide * r, high * r);
   context.setTransform(size.dpr, 0, 0, size.dpr, 0, 0);
   return due;
 }
