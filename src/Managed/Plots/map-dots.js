@@ -78,14 +78,12 @@ function prepareStamps(radius, opacity, stride) {
   const start = [], offset = [], cover = [];
   DOT_SCALE.forEach((factor, c) => {
     const r = radius * factor, reach = stamps.reach[c] = Math.ceil(r + 0.5);
-    // A dot below the size of a pixel is fainter instead of smaller.
-    const strength = 256 * opacity;
     for (let phase = 0; phase < PHASES * PHASES; phase++) {
       const cx = (phase % PHASES + 0.5) / PHASES, cy = (Math.floor(phase / PHASES) + 0.5) / PHASES;
       start.push(offset.length);
       for (let y = -reach; y <= reach; y++) {
         for (let x = -reach; x <= reach; x++) {
-          const a = Math.round(strength * clamp(r + 0.5 - Math.hypot(x + 0.5 - cx, y + 0.5 - cy), 0, 1));
+          const a = Math.round(256 * opacity * clamp(r + 0.5 - Math.hypot(x + 0.5 - cx, y + 0.5 - cy), 0, 1));
           if (a === 0) continue;
           offset.push(y * stride + x);
           cover.push(a);
