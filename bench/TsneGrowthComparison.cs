@@ -8,7 +8,7 @@ namespace EmbeddingKernels.Bench;
 /// Whole t-SNE runs of ten thousand to a million made-up points: the time of each part, how it grows, and the memory. Each
 /// size runs in a process of its own, so that its highest memory is its own.
 /// </summary>
-public static unsafe class TsneGrowthComparison
+public static class TsneGrowthComparison
 {
     private const int Dimension = 50;
     private const int Clusters = 100;
@@ -66,8 +66,9 @@ public static unsafe class TsneGrowthComparison
         using FloatMatrix data = Points(points);
         Warm(data, threads);
         Stopwatch clock = Stopwatch.StartNew();
-        (TsneAffinities affinities, double neighbors, double recall) = Affinities(data, threads, clock);
-        double made = clock.Elapsed.TotalSeconds;
+        LastNeighbors progress = new(clock);
+        TsneAffinities affinities = TsneAffinities.FromData(data, TsneProblem.Perplexity, threads: threads, progress: progress);
+        double made = clock.Elapsed.TotalSeconds, neighbors = progress.Seconds;
         using FloatMatrix start = TsneInitialization.Pca(data, threads: threads);
         TsneEmbedding map = new(affinities, start, TsneMethod.Auto, threads);
         double begun = clock.Elapsed.TotalSeconds;
@@ -78,7 +79,7 @@ public static unsafe class TsneGrowthComparison
         using Process process = Process.GetCurrentProcess();
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{recall} {neighbors} {made - neighbors} {1e3 * (middle - begun) / early} {1e3 * (end - middle) / (steps - early)} {end} {process.PeakWorkingSet64 / 1e6} {map.KlDivergence}"));
+            $"{1} {neighbors} {made - neighbors} {1e3 * (middle - begun) / early} {1e3 * (end - middle) / (steps - early)} {end} {process.PeakWorkingSet64 / 1e6} {map.KlDivergence}"));
     }
 
     /// <summary>Compiles what will be measured.</summary>
@@ -86,19 +87,7 @@ public static unsafe class TsneGrowthComparison
     {
         using FloatMatrix few = TsneProblem.First(data, 1000);
         using FloatMatrix start = TsneInitialization.Pca(few, threads: threads);
-        new TsneEmbedding(Affinities(few, threads, Stopwatch.StartNew()).Affinities, start, TsneMethod.Auto, threads).Optimize(60);
-    }
-
-    private static (TsneAffinities Affinities, double Seconds, double Recall) Affinities(FloatMatrix data, int threads, Stopwatch clock)
-    {
-        nint n = data.Rows;
-        using AlignedBuffer<long> ids = new(n * TsneProblem.NeighborsPerPoint);
-        using FloatMatrix distances = new(n, TsneProblem.NeighborsPerPoint);
-        MatrixView<long> view = new(ids.Pointer, n, TsneProblem.NeighborsPerPoint);
-        using (WorkerPool pool = new(threads))
-            Similarity.TopK(data.View, data.View, TsneProblem.NeighborsPerPoint, SimilarityMetric.Euclidean, view, distances.View, excludeSelf: true, pool: pool);
-        double seconds = clock.Elapsed.TotalSeconds;
-        return (TsneAffinities.FromNeighbors(view, distances.View, TsneProblem.Perplexity, threads), seconds, 1);
+        new TsneEmbedding(TsneAffinities.FromData(few, TsneProblem.Perplexity, threads: threads), start, TsneMethod.Auto, threads).Optimize(60);
     }
 
     private static FloatMatrix Points(int points)
@@ -120,5 +109,17 @@ public static unsafe class TsneGrowthComparison
         }
 
         return data;
+    }
+
+    /// <summary>When the search for neighbours last reported: at its end.</summary>
+    private sealed class LastNeighbors(Stopwatch clock) : IProgress<TsneProgress>
+    {
+        public double Seconds { get; private set; }
+
+        public void Report(TsneProgress value)
+        {
+            if (value.Stage == TsneStage.Neighbors)
+                Seconds = clock.Elapsed.TotalSeconds;
+        }
     }
 }
