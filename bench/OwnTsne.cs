@@ -12,7 +12,7 @@ internal sealed class OwnTsne(TsneMethod method) : ITsnePeer
 
     public TsneMethod Method => method;
 
-    public string Name => $"ours, {method switch { TsneMethod.Exact => "exact", _ => method.ToString() }}";
+    public string Name => $"ours, {method switch { TsneMethod.Exact => "exact", (TsneMethod)2 => "Barnes-Hut", (TsneMethod)3 => "FFT", _ => $"{method}" }}";
 
     /// <summary>Compiles what will be measured.</summary>
     public static void Warm(TsneProblem problem)
