@@ -5,8 +5,11 @@ namespace EmbeddingKernels.Core;
 
 /// <summary>What all queries of one search share.</summary>
 internal readonly unsafe struct SearchProblem(
-    MatrixView<float> queries, RowsView data, nint kept, float? radius, SimilarityMetric metric, ZeroVectorRule zeroVectors, bool excludeSelf, nint firstId)
+    MatrixView<float> queries, RowsView data, nint kept, float? radius, SimilarityMetric metric, ZeroVectorRule zeroVectors, nint self, nint firstId)
 {
+    /// <summary>In place of the id that query 0 must not find (query 1 the next, and so on): no query is excluded.</summary>
+    public const nint NoSelf = -1;
+
     // With so few, the k-th best lower bound is kept up to date with each candidate.
     private const int FewKept = 16;
 
@@ -36,7 +39,7 @@ internal readonly unsafe struct SearchProblem(
     public ZeroVectorRule ZeroVectors => zeroVectors;
 
     /// <summary>The row that a query must not return, or one that does not exist.</summary>
-    public long Excluded(nint query) => excludeSelf ? query : -1;
+    public long Excluded(nint query) => self < 0 ? -1 : self + query;
 
     /// <summary>Closeness of a query and a row of <see cref="Data"/>.</summary>
     /// <param name="query">The query's row.</param>
@@ -51,7 +54,7 @@ internal readonly unsafe struct SearchProblem(
         return Scorer.Closeness(Queries.Row(query), queryTerm, scratch, Data.Scales is null ? 1 : Data.Scales[row]);
     }
 
-    public SearchProblem WithData(RowsView data, nint firstId) => new(Queries, data, kept, Radius, metric, zeroVectors, excludeSelf, firstId);
+    public SearchProblem WithData(RowsView data, nint firstId) => new(Queries, data, kept, Radius, metric, zeroVectors, self, firstId);
 }
 
 /// <summary>A row within the radius of a range search; sorted by query, then the closest first, then the lower index.</summary>

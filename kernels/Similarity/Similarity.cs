@@ -35,7 +35,7 @@ public enum ZeroVectorRule
 /// write. Destinations must not overlap the inputs.</para>
 /// <para>No pool means the caller's thread only.</para>
 /// </remarks>
-public static unsafe class Similarity
+public static unsafe partial class Similarity
 {
     /// <summary>The id in a slot of a top-k result for which there was no candidate.</summary>
     public const long NoId = -1;
@@ -133,7 +133,7 @@ public static unsafe class Similarity
 
         fixed (float* norms = options.Norms.Span)
         {
-            SearchProblem search = new(queries, data, (nint)Math.Min(k, data.Rows), null, metric, options.ZeroVectors, options.ExcludeSelf, 0);
+            SearchProblem search = new(queries, data, (nint)Math.Min(k, data.Rows), null, metric, options.ZeroVectors, options.ExcludeSelf ? 0 : SearchProblem.NoSelf, 0);
             TopKAction action = new(search, norms, ids, scores, pool ?? WorkerPool.Serial);
             Isa.Dispatch(ref action);
         }
@@ -166,28 +166,13 @@ public static unsafe class Similarity
         List<RangeHit> hits = [];
         if (queries.Rows > 0)
         {
-            SearchProblem search = new(queries, data, 1, radius, metric, ZeroVectorRule.ScoreZero, excludeSelf, 0);
+            SearchProblem search = new(queries, data, 1, radius, metric, ZeroVectorRule.ScoreZero, excludeSelf ? 0 : SearchProblem.NoSelf, 0);
             RangeAction action = new(search, pool ?? WorkerPool.Serial, hits);
             Isa.Dispatch(ref action);
         }
 
         return new RangeResult(checked((int)queries.Rows), hits, metric.IsDistance());
     }
-
-    /// <summary>
-    /// The k-nearest-neighbour graph of a set: for each row the <paramref name="k"/> closest others, closest first.
-    /// </summary>
-    /// <param name="data">n x d.</param>
-    /// <param name="k">Neighbours of each row, at least 1.</param>
-    /// <param name="metric">What closest means.</param>
-    /// <param name="ids">n x k, overwritten.</param>
-    /// <param name="scores">n x k, overwritten.</param>
-    /// <param name="pool">Threads to work on; the result does not depend on their number.</param>
-    /// <inheritdoc cref="TopK(MatrixView{float}, RowsView, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)" path="/remarks"/>
-    /// <inheritdoc cref="TopK(MatrixView{float}, RowsView, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)" path="/exception"/>
-    public static void NeighborGraph(
-        MatrixView<float> data, int k, SimilarityMetric metric, MatrixView<long> ids, MatrixView<float> scores, WorkerPool? pool = null) =>
-        TopK(data, data, k, metric, ids, scores, excludeSelf: true, pool);
 
     /// <summary>scores[i * n + j] = metric(query i, data row j) for rows of <paramref name="dimension"/> floats without gaps.</summary>
     /// <param name="queries">m * dimension floats.</param>

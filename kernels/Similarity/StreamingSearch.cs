@@ -85,7 +85,7 @@ public sealed unsafe class StreamingSearch : IDisposable
 
     private ISearchRun Begin(RowsView block)
     {
-        BeginAction action = new(new(_queries, block, _k, null, _metric, _options.ZeroVectors, _options.ExcludeSelf, 0), _pool);
+        BeginAction action = new(new(_queries, block, _k, null, _metric, _options.ZeroVectors, _options.ExcludeSelf ? 0 : SearchProblem.NoSelf, 0), _pool);
         Isa.Dispatch(ref action);
         return action.Run!;
     }

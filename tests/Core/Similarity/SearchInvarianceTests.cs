@@ -83,7 +83,7 @@ public sealed unsafe class SearchInvarianceTests(IsaLevel level) : IsaFixture(le
         using Rows data = new(N, 6);
         data.Fill(() => random.Next(-99, 100));
         using WorkerPool pool = new(Threads);
-        SearchProblem problem = new(new MatrixView<float>(data.View.Data, 1_000_000, 6), data.View, K, null, SimilarityMetric.SquaredEuclidean, ZeroVectorRule.ScoreZero, false, 0);
+        SearchProblem problem = new(new MatrixView<float>(data.View.Data, 1_000_000, 6), data.View, K, null, SimilarityMetric.SquaredEuclidean, ZeroVectorRule.ScoreZero, SearchProblem.NoSelf, 0);
         int batch = (int)SearchBatch.Queries(problem, Threads);
         Assert.That(batch, Is.InRange(32, 2000));
         using Rows queries = new(batch + 17, 6);

@@ -95,7 +95,7 @@ public sealed unsafe class SearchOptionsTests(IsaLevel level) : IsaFixture(level
         float[] scores = new float[90 * k];
         fixed (long* pi = ids)
         fixed (float* ps = scores)
-            Similarity.NeighborGraph(data.View, k, metric, new(pi, 90, k), new(ps, 90, k));
+            Similarity.NeighborGraph(data.View, k, metric, new MatrixView<long>(pi, 90, k), new(ps, 90, k));
         Searches.AssertSame((ids, scores), Searches.TopK(data.View, data.View, k, metric, new SearchOptions { ExcludeSelf = true }), "graph");
         for (int i = 0; i < 90; i++)
         {
