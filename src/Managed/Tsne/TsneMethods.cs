@@ -1,0 +1,44 @@
+using EmbeddingKernels.Core;
+
+namespace EmbeddingKernels;
+
+/// <summary>From the name of a method to what computes the forces.</summary>
+internal static class TsneMethods
+{
+    // Up to here all pairs are the fastest: see the comparison of methods in bench.
+    private const int MostPointsExact = 4000;
+
+    /// <summary>The method in force for a map.</summary>
+    /// <exception cref="ArgumentException">The method has no form for so many axes.</exception>
+    public static TsneMethod Choose(TsneMethod method, int points, int dimensions)
+    {
+        switch (method)
+        {
+            case TsneMethod.Auto when points <= MostPointsExact:
+                return TsneMethod.Exact;
+            case TsneMethod.Auto:
+                return dimensions < 3 ? TsneMethod.Fft : TsneMethod.BarnesHut;
+            case TsneMethod.Fft when dimensions > 2:
+                throw new ArgumentException($"{TsneMethod.Fft} is for 1 or 2 axes, and the map has {dimensions}: use {TsneMethod.BarnesHut}.", nameof(method));
+            case TsneMethod.BarnesHut when dimensions < 2:
+                throw new ArgumentException($"{TsneMethod.BarnesHut} is for 2 or 3 axes, and the map has {dimensions}: use {TsneMethod.Fft}.", nameof(method));
+            default:
+                return method;
+        }
+    }
+
+    /// <summary>What a chosen method computes repulsive forces with.</summary>
+    public static ITsneRepulsion CreateRepulsion(TsneMethod method, int points, int dimensions, double degreesOfFreedom, double theta) => method switch
+    {
+        TsneMethod.BarnesHut => new BarnesHutRepulsion(points, dimensions, theta, degreesOfFreedom),
+        TsneMethod.Fft => new FftRepulsion(points, dimensions, degreesOfFreedom),
+        _ => new ExactRepulsion(points, dimensions, degreesOfFreedom),
+    };
+
+    /// <summary>What pushes new points away from a finished map.</summary>
+    public static ITsneReferenceField CreateField(TsneMethod method, MatrixView<float> reference, double degreesOfFreedom, double theta) => method switch
+    {
+        TsneMethod.Fft => new FftReferenceField(reference, degreesOfFreedom),
+        _ => new ExactReferenceField(reference, degreesOfFreedom),
+    };
+}
