@@ -56,6 +56,17 @@ internal sealed unsafe class ClusterTree : IDisposable
         }
     }
 
+    /// <summary>The mean longest side of the groups' boxes.</summary>
+    public float MeanGroupSide()
+    {
+        ClusterView view = View;
+        double sum = 0;
+        int groups = Layout.Count(1), length = ClusterLayout.BlockLength(Layout.Axes);
+        for (int i = 0; i < groups; i++)
+            sum += Math.Sqrt(Math.Max(view.Blocks[((Layout.FirstBlock(1) + (i / Fan)) * length) + (i % Fan)], 0));
+        return groups == 0 ? 0 : (float)(sum / groups);
+    }
+
     public void Dispose()
     {
         _order.Dispose();
@@ -153,7 +164,7 @@ internal sealed unsafe class ClusterTree : IDisposable
         private readonly void Points(int axes, int axis, nint start, nint end)
         {
             int length = ClusterLayout.BlockLength(axes);
-            float share = 0.5f / axes;
+            float share = 2f / axes;
             float* x = Tree.Coordinates + (axis * Tree.Layout.PointStride), low = Tree.Low(axis), high = Tree.High(axis);
             nint whole = end / Fan;
             for (nint i = start / Fan; i < whole; i++)
@@ -199,7 +210,7 @@ internal sealed unsafe class ClusterTree : IDisposable
         private readonly void Merge(int axes, int axis, int level, int start, int end)
         {
             int length = ClusterLayout.BlockLength(axes);
-            float share = 0.5f / axes;
+            float share = 2f / axes;
             float* below = Tree.Blocks + (Tree.Layout.FirstBlock(level - 1) * length), here = Tree.Blocks + (Tree.Layout.FirstBlock(level) * length);
             float* low = Tree.Low(axis), high = Tree.High(axis);
             nint children = Fan * Tree.Layout.FirstBlock(level - 1), boxes = Fan * Tree.Layout.FirstBlock(level);
@@ -332,7 +343,7 @@ internal readonly unsafe struct ClusterView(ClusterLayout layout, ulong* order, 
     // Rows of 4 floats of a block. The squared sides are row 0.
     public const int MassRow = 1;
 
-    /// <summary>The mean squared distance of the points from their centre, divided by twice the number of axes.</summary>
+    /// <summary>Twice the variance of the points along one axis, were it the same along all: 2 / axes of their mean squared distance from the centre.</summary>
     public const int SpreadRow = 2;
     public const int CenterRow = 3;
 

@@ -22,43 +22,29 @@ internal static unsafe class DirectSums
         where TMap : struct, IMapDimensions
         where TKernel : struct, ITsneKernel
     {
-        for (int lane = 0; lane < Group; lane += Step<TWide, TMap>())
+        // One vector of points at a time: a second one's sums would not fit the registers beside what the spread needs.
+        for (int lane = 0; lane < Group; lane += TWide.Lanes)
         {
-            int second = lane + Step<TWide, TMap>() - TWide.Lanes;
             LoadPoint<TWide, TMap>(points + lane, stride, out TWide x0, out TWide y0, out TWide z0);
-            LoadPoint<TWide, TMap>(points + second, stride, out TWide x1, out TWide y1, out _);
-            TWide fx0 = TWide.Zero, fy0 = fx0, fz0 = fx0, w0 = fx0, fx1 = fx0, fy1 = fx0, w1 = fx0;
+            TWide fx = TWide.Zero, fy = fx, fz = fx, w = fx;
             for (float* cluster = clusters, end = clusters + count; cluster < end; cluster++)
             {
-                TWide m = TWide.BroadcastFrom(cluster), spread = TWide.BroadcastFrom(cluster + listStride);
-                TWide x = TWide.BroadcastFrom(cluster + (2 * listStride));
-                TWide y = TMap.Count > 1 ? TWide.BroadcastFrom(cluster + (3 * listStride)) : x;
-                TWide z = TMap.Count > 2 ? TWide.BroadcastFrom(cluster + (4 * listStride)) : x;
-                TWide dx = x0 - x, dy = y0 - y, dz = z0 - z;
-                TWide w = kernel.SpreadWeight<TWide, TMap>(Squared<TWide, TMap, TKernel>(dx, dy, dz), spread, out TWide push);
-                w0 = TWide.MultiplyAdd(w, m, w0);
-                push *= m;
-                fx0 = TWide.MultiplyAdd(push, dx, fx0);
+                TWide dx = x0 - TWide.BroadcastFrom(cluster + (2 * listStride));
+                TWide dy = TMap.Count > 1 ? y0 - TWide.BroadcastFrom(cluster + (3 * listStride)) : dx;
+                TWide dz = TMap.Count > 2 ? z0 - TWide.BroadcastFrom(cluster + (4 * listStride)) : dx;
+                TWide weight = kernel.SpreadWeight<TWide, TMap>(
+                    Squared<TWide, TMap, TKernel>(dx, dy, dz), TWide.BroadcastFrom(cluster + listStride), out TWide push);
+                TWide mass = TWide.BroadcastFrom(cluster);
+                TWide.Accumulate(ref w, weight, mass);
+                push *= mass;
+                TWide.Accumulate(ref fx, push, dx);
                 if (TMap.Count > 1)
-                    fy0 = TWide.MultiplyAdd(push, dy, fy0);
+                    TWide.Accumulate(ref fy, push, dy);
                 if (TMap.Count > 2)
-                    fz0 = TWide.MultiplyAdd(push, dz, fz0);
-                if (Step<TWide, TMap>() > TWide.Lanes)
-                {
-                    dx = x1 - x;
-                    dy = y1 - y;
-                    w = kernel.SpreadWeight<TWide, TMap>(Squared<TWide, TMap, TKernel>(dx, dy, dz), spread, out push);
-                    w1 = TWide.MultiplyAdd(w, m, w1);
-                    push *= m;
-                    fx1 = TWide.MultiplyAdd(push, dx, fx1);
-                    if (TMap.Count > 1)
-                        fy1 = TWide.MultiplyAdd(push, dy, fy1);
-                }
+                    TWide.Accumulate(ref fz, push, dz);
             }
 
-            AddTo<TWide, TMap>(sums + lane, fx0, fy0, fz0, w0);
-            if (Step<TWide, TMap>() > TWide.Lanes)
-                AddTo<TWide, TMap>(sums + second, fx1, fy1, fy1, w1);
+            AddTo<TWide, TMap>(sums + lane, fx, fy, fz, w);
         }
     }
 
@@ -86,19 +72,19 @@ internal static unsafe class DirectSums
                     TWide z = TMap.Count > 2 ? TWide.BroadcastFrom(source + (2 * sourceStride)) : x;
                     TWide dx = x0 - x, dy = y0 - y, dz = z0 - z;
                     w0 += kernel.Weight(one, Squared<TWide, TMap, TKernel>(dx, dy, dz), out TWide push);
-                    fx0 = TWide.MultiplyAdd(push, dx, fx0);
+                    TWide.Accumulate(ref fx0, push, dx);
                     if (TMap.Count > 1)
-                        fy0 = TWide.MultiplyAdd(push, dy, fy0);
+                        TWide.Accumulate(ref fy0, push, dy);
                     if (TMap.Count > 2)
-                        fz0 = TWide.MultiplyAdd(push, dz, fz0);
+                        TWide.Accumulate(ref fz0, push, dz);
                     if (Step<TWide, TMap>() > TWide.Lanes)
                     {
                         dx = x1 - x;
                         dy = y1 - y;
                         w1 += kernel.Weight(one, Squared<TWide, TMap, TKernel>(dx, dy, dz), out push);
-                        fx1 = TWide.MultiplyAdd(push, dx, fx1);
+                        TWide.Accumulate(ref fx1, push, dx);
                         if (TMap.Count > 1)
-                            fy1 = TWide.MultiplyAdd(push, dy, fy1);
+                            TWide.Accumulate(ref fy1, push, dy);
                     }
                 }
             }
@@ -127,11 +113,11 @@ internal static unsafe class DirectSums
                     TWide dx = x0 - TWide.BroadcastFrom(points + j), dy = TMap.Count > 1 ? y0 - TWide.BroadcastFrom(points + stride + j) : dx;
                     TWide dz = TMap.Count > 2 ? z0 - TWide.BroadcastFrom(points + (2 * stride) + j) : dx;
                     w += kernel.Weight(TWide.Load(allButOne + Group - j + lane), Squared<TWide, TMap, TKernel>(dx, dy, dz), out TWide push);
-                    fx = TWide.MultiplyAdd(push, dx, fx);
+                    TWide.Accumulate(ref fx, push, dx);
                     if (TMap.Count > 1)
-                        fy = TWide.MultiplyAdd(push, dy, fy);
+                        TWide.Accumulate(ref fy, push, dy);
                     if (TMap.Count > 2)
-                        fz = TWide.MultiplyAdd(push, dz, fz);
+                        TWide.Accumulate(ref fz, push, dz);
                 }
 
                 AddTo<TWide, TMap>(sums + lane, fx, fy, fz, w);

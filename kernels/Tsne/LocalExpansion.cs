@@ -68,8 +68,9 @@ internal static unsafe class LocalExpansion
             second *= mass;
 
             // The mean over the cluster's points instead of the value at its centre, in the leading terms: half the variance
-            // along each axis times the second derivatives, and the same for all axes.
+            // along each axis times the second derivatives, and the same for all axes. The spread is four times that half.
             TWide square = TKernel.Square(distance);
+            spread *= TWide.Broadcast(0.25f);
             TWide change = TWide.MultiplyAdd(second, square, first * TWide.Broadcast(TMap.Count + 2));
             s = TWide.MultiplyAdd(spread * TWide.Broadcast(kernel.Slope), TWide.MultiplyAdd(first, square, push * TWide.Broadcast(TMap.Count)), s);
             TWide pushed = TWide.MultiplyAdd(spread, change, push);

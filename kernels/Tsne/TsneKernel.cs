@@ -29,7 +29,7 @@ internal interface ITsneKernel
         where TWide : unmanaged, IWide<TWide>;
 
     /// <summary>
-    /// The mean w and push w / t of points about a centre whose mean squared distance from it is 2 axes times
+    /// The mean w and push w / t of points about a centre whose mean squared distance from it is axes / 2 times
     /// <paramref name="spread"/>, alike in all directions, to second order; from <see cref="Start"/> plus the centre's
     /// squared distance.
     /// </summary>
@@ -80,10 +80,12 @@ internal readonly struct CauchyKernel : ITsneKernel
         where TWide : unmanaged, IWide<TWide>
         where TMap : struct, IMapDimensions
     {
-        // spread times the Laplacians, which are q^2 (8 - 2 axes - 8 q) and q^3 (16 - 4 axes - 24 q).
-        TWide one = TWide.Broadcast(1f), q = one / distance, relative = spread * q;
-        push = q * q * TWide.MultiplyAdd(relative, TWide.NegatedMultiplyAdd(q, TWide.Broadcast(24f), TWide.Broadcast(16 - (4 * TMap.Count))), one);
-        return q * TWide.MultiplyAdd(relative, TWide.NegatedMultiplyAdd(q, TWide.Broadcast(8f), TWide.Broadcast(8 - (2 * TMap.Count))), one);
+        // A quarter of spread times the Laplacians, which are q^2 (8 - 2 axes - 8 q) and q^3 (16 - 4 axes - 24 q).
+        TWide q = TWide.Broadcast(1f) / distance, square = q * q, change = spread * square;
+        TWide first = TWide.NegatedMultiplyAdd(q, TWide.Broadcast(2f), TWide.Broadcast(2 - (0.5f * TMap.Count)));
+        TWide second = TWide.NegatedMultiplyAdd(q, TWide.Broadcast(6f), TWide.Broadcast(4 - TMap.Count));
+        push = TWide.MultiplyAdd(change * q, second, square);
+        return TWide.MultiplyAdd(change, first, q);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -139,6 +141,7 @@ internal readonly struct StudentKernel(double degreesOfFreedom) : ITsneKernel
         where TMap : struct, IMapDimensions
     {
         TWide w = Derivatives(distance, out TWide middle, out TWide first, out TWide second);
+        spread *= TWide.Broadcast(0.25f);
         push = TWide.MultiplyAdd(spread, TWide.MultiplyAdd(second, distance, first * TWide.Broadcast(TMap.Count + 2)), middle);
         return TWide.MultiplyAdd(
             spread * TWide.Broadcast(Slope), TWide.MultiplyAdd(first, distance, middle * TWide.Broadcast(TMap.Count)), w);
