@@ -1,5 +1,7 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace EmbeddingKernels.Core;
 
@@ -185,6 +187,31 @@ internal unsafe struct CandidateList
             Thin(search, worker);
     }
 
+    /// <summary>
+    /// Takes many rows at once, whose scores are known and are all off by less than <paramref name="width"/>: the threshold is
+    /// raised before the first is collected. The query itself may be among them.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void AddMany(in SearchProblem search, SearchWorker* worker, int* rows, float* scores, nint count, float width)
+    {
+        // One more than are wanted, because one may be the query.
+        if (count > search.Kept)
+            Raise(Selection.NearKthLargest(scores, count, search.Kept + 1) - width - Slack);
+        nint i = 0;
+        for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
+        {
+            Vector256<float> above = Vector256.GreaterThan(Vector256.Load(scores + i), Vector256.Create(Threshold - width));
+            for (uint passed = above.ExtractMostSignificantBits(); passed != 0; passed &= passed - 1)
+            {
+                nint place = i + BitOperations.TrailingZeroCount(passed);
+                Add(search, worker, rows[place], scores[place] - width, scores[place] + width);
+            }
+        }
+
+        for (; i < count; i++)
+            Add(search, worker, rows[i], scores[i] - width, scores[i] + width);
+    }
+
     /// <summary>Scores a row in double precision, for pairs that have no bounds.</summary>
     public void AddExact(in SearchProblem search, SearchWorker* worker, nint row)
     {
@@ -224,13 +251,13 @@ internal unsafe struct CandidateList
     /// <summary>Writes the k best, best first, and padding. All candidates are decided.</summary>
     public void Finish(in SearchProblem search, Span<long> ids, Span<float> scores)
     {
-        _exact.SortBestFirst();
         int count = (int)_exact.Count;
         bool distance = search.Scorer.IsDistance;
-        for (int i = 0; i < count; i++)
+        _exact.WriteBestFirst(ids, scores);
+        if (distance)
         {
-            ids[i] = _exact.Id(i);
-            scores[i] = distance ? -_exact.Score(i) : _exact.Score(i);
+            for (int i = 0; i < count; i++)
+                scores[i] = -scores[i];
         }
 
         ids[count..].Fill(Similarity.NoId);
@@ -279,13 +306,15 @@ internal unsafe struct CandidateList
     private void Refuse()
     {
         nint kept = 0;
+        float threshold = Threshold;
         for (nint i = 0; i < _pending; i++)
         {
-            if (!(_uppers[i] > Threshold))
-                continue;
+            // Without a branch, which nobody could foresee.
+            float upper = _uppers[i];
             _rows[kept] = _rows[i];
             _lowers[kept] = _lowers[i];
-            _uppers[kept++] = _uppers[i];
+            _uppers[kept] = upper;
+            kept += upper > threshold ? 1 : 0;
         }
 
         _pending = kept;

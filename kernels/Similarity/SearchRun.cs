@@ -203,20 +203,24 @@ internal readonly unsafe struct SearchLists : IDisposable
 
     private void Start(in SearchProblem search)
     {
+        for (int worker = 0; worker < Workers; worker++)
+        {
+            for (nint i = 0; i < _capacity; i++)
+                Start(search, worker, i, FirstQuery + i);
+        }
+    }
+
+    /// <summary>Makes an empty list for row <paramref name="query"/> of the queries in place of a worker's list number <paramref name="place"/>.</summary>
+    public void Start(in SearchProblem search, int worker, nint place, nint query)
+    {
         nint all = Workers * _capacity, pending = search.Pending, kept = search.Kept;
         long* heapIds = (long*)(_lists + all);
         nint* rows = (nint*)(heapIds + (all * kept));
         float* bounds = (float*)(rows + (all * pending));
         float* heapScores = bounds + (all * ((2 * pending) + kept));
-        for (int worker = 0; worker < Workers; worker++)
-        {
-            for (nint i = 0; i < _capacity; i++)
-            {
-                nint list = (worker * _capacity) + i;
-                _lists[list] = new CandidateList(
-                    search, FirstQuery + i, rows + (list * pending), bounds + (list * ((2 * pending) + kept)), heapScores + (list * kept), heapIds + (list * kept));
-            }
-        }
+        nint list = (worker * _capacity) + place;
+        _lists[list] = new CandidateList(
+            search, query, rows + (list * pending), bounds + (list * ((2 * pending) + kept)), heapScores + (list * kept), heapIds + (list * kept));
     }
 
     public void Dispose() => _memory.Dispose();

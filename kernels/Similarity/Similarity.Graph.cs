@@ -105,37 +105,3 @@ internal readonly unsafe struct GraphTarget
         scored[scores.Length..].Fill(distance ? float.PositiveInfinity : float.NegativeInfinity);
     }
 }
-
-/// <summary>The graph of a set by searches of its rows, block after block.</summary>
-internal static unsafe class GraphSearch
-{
-    // Pairs between two looks at the cancellation token: some hundredths of a second.
-    private const nint BlockProducts = 1 << 31;
-
-    private const nint FewestQueries = 64;
-    private const nint MostQueries = 2048;
-
-    public static void Run(
-        MatrixView<float> data, int k, SimilarityMetric metric, in GraphTarget target, WorkerPool pool, Action<double>? progress, CancellationToken cancellationToken)
-    {
-        nint n = data.Rows;
-        nint block = Math.Clamp(BlockProducts * pool.Threads / Math.Max(data.Columns, 1) / n, FewestQueries, MostQueries);
-        nint kept = (nint)Math.Min(k, n);
-        using Scratch<long> ids = new(block * kept);
-        using Scratch<float> scores = new(block * kept);
-        for (nint first = 0; first < n; first += block)
-        {
-            nint count = Math.Min(block, n - first);
-            SearchProblem search = new(data.Slice(first, count), data, kept, null, metric, ZeroVectorRule.ScoreZero, first, 0);
-            MatrixView<long> foundIds = new(ids.Pointer, count, kept);
-            MatrixView<float> foundScores = new(scores.Pointer, count, kept);
-            TopKAction action = new(search, null, foundIds, foundScores, pool);
-            Isa.Dispatch(ref action);
-            for (nint i = 0; i < count; i++)
-                target.Write(first + i, foundIds.RowSpan(i), foundScores.RowSpan(i), metric.IsDistance());
-            cancellationToken.ThrowIfCancellationRequested();
-            if (first + count < n)
-                progress?.Invoke((double)(first + count) / n);
-        }
-    }
-}

@@ -74,6 +74,47 @@ internal unsafe struct TopKHeap(float* scores, long* ids, nint capacity)
         }
     }
 
+    /// <summary>Writes the pairs, best first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void WriteBestFirst(Span<long> ids, Span<float> scores)
+    {
+        // Numbers with the score above and the place below are sorted faster than pairs; where there are too many for
+        // the stack, or few, the heap's own way.
+        const int Fewest = 12, Most = 1024;
+        int count = (int)Count;
+        if (count is < Fewest or > Most)
+        {
+            SortBestFirst();
+            new ReadOnlySpan<long>(_ids, count).CopyTo(ids);
+            new ReadOnlySpan<float>(_scores, count).CopyTo(scores);
+            return;
+        }
+
+        ulong* memory = stackalloc ulong[count];
+        for (int i = 0; i < count; i++)
+        {
+            // -0 equals 0. Larger scores get smaller numbers.
+            uint bits = BitConverter.SingleToUInt32Bits(_scores[i] + 0f);
+            memory[i] = ((ulong)((bits & 0x80000000) != 0 ? bits : ~bits & 0x7FFFFFFF) << 32) | (uint)i;
+        }
+
+        new Span<ulong>(memory, count).Sort();
+        int equal = 0; // where the present run of equal scores began
+        for (int i = 0; i < count; i++)
+        {
+            int place = (int)(uint)memory[i];
+            float score = _scores[place];
+            long id = _ids[place];
+            if (i > 0 && score != scores[i - 1])
+                equal = i;
+            int hole = i;
+            for (; hole > equal && ids[hole - 1] > id; hole--)
+                ids[hole] = ids[hole - 1];
+            ids[hole] = id;
+            scores[i] = score;
+        }
+    }
+
     // Moves the worse child up until the pair fits at the hole.
     private readonly nint SinkHole(nint hole, nint count, float score, long id)
     {
@@ -117,7 +158,22 @@ internal static unsafe class Selection
     public static float NearKthLargest(float* values, nint count, nint k)
     {
         float low = values[0], high = values[0];
-        for (nint i = 1; i < count; i++)
+        nint i = 0;
+        if (count >= Vector256<float>.Count)
+        {
+            Vector256<float> lows = Vector256.Load(values), highs = lows;
+            for (i = Vector256<float>.Count; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
+            {
+                Vector256<float> next = Vector256.Load(values + i);
+                lows = Vector256.MinNative(lows, next);
+                highs = Vector256.MaxNative(highs, next);
+            }
+
+            for (int lane = 0; lane < Vector256<float>.Count; lane++)
+                (low, high) = (Math.Min(low, lows[lane]), Math.Max(high, highs[lane]));
+        }
+
+        for (; i < count; i++)
         {
             low = values[i] < low ? values[i] : low;
             high = values[i] > high ? values[i] : high;
