@@ -12,7 +12,8 @@ namespace EmbeddingKernels;
 /// <remarks>
 /// <para>For one start, seed and instruction-set level the map has the same bits for any number of threads. No finite start
 /// gives NaN. Not thread-safe: one call at a time.</para>
-/// <para>Memory: 5 floats per point and axis, and while optimising what the method takes.</para>
+/// <para>Memory: 5 floats per point and axis, and while optimising what the method takes and, from 20,000 points on, a copy of
+/// the affinities (<see cref="TsneAttraction"/>).</para>
 /// </remarks>
 public sealed unsafe partial class TsneEmbedding
 {
@@ -277,6 +278,7 @@ public sealed unsafe partial class TsneEmbedding
         };
         using WorkerPool pool = new(_threads);
         using ITsneRepulsion method = CreateRepulsion();
+        using TsneAttraction attraction = new(Affinities.Joint, DegreesOfFreedom);
         int first = Iteration, last = checked(Iteration + settings.Iterations), bestIteration = Iteration;
         double best = double.PositiveInfinity;
         long started = Stopwatch.GetTimestamp();
@@ -320,7 +322,7 @@ public sealed unsafe partial class TsneEmbedding
                 }
             }
 
-            TsneGradient.Attraction(Affinities.Joint, Map, Attraction, DegreesOfFreedom, pool);
+            attraction.Compute(Map, Attraction, pool);
             GradientNorm = TsneOptimizer.Step(Map, Velocity, Gains, Attraction, Repulsion, sumQ, step, pool);
             Iteration++;
             if (Iteration % ReportInterval == 0 && GradientNorm <= settings.MinGradientNorm)

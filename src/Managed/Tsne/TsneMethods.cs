@@ -38,6 +38,7 @@ internal static class TsneMethods
     /// <summary>What pushes new points away from a finished map.</summary>
     public static ITsneReferenceField CreateField(TsneMethod method, MatrixView<float> reference, double degreesOfFreedom, double theta) => method switch
     {
+        TsneMethod.BarnesHut => new BarnesHutReferenceField(reference, theta, degreesOfFreedom),
         TsneMethod.Fft => new FftReferenceField(reference, degreesOfFreedom),
         _ => new ExactReferenceField(reference, degreesOfFreedom),
     };
