@@ -82,34 +82,6 @@ public sealed class CommandLineTests
     }
 
     [Test]
-    public void MapWritesPageAndDrawing()
-    {
-        (int code, _, string error) = Run("map", In("vectors.bin"), "-o", In("map.html"), "--perplexity", "8", "--iterations", "100");
-        Assert.That(code, Is.Zero, error);
-        Assert.That(error, Does.Contain("iterations/s").And.Contain("KL"));
-        Assert.That(File.ReadAllText(In("map.html")), Does.Contain("topic1word3").And.StartsWith("<!"));
-        Assert.That(File.ReadAllText(In("map.svg")), Does.Contain("<svg"));
-    }
-
-    [Test]
-    public void MapOfRowsTakesLabels()
-    {
-        Random random = new(2);
-        using FloatMatrix rows = FloatMatrix.FromRows(Enumerable.Range(0, 60 * 5).Select(i => (float)(random.NextDouble() + (10 * (i / 100)))).ToArray(), 5);
-        Npy.Write(In("x.npy"), rows);
-        File.WriteAllLines(In("labels.txt"), Enumerable.Range(0, 60).Select(i => $"class{i / 20}"));
-        (int code, _, string error) = Run("map", In("x.npy"), "--labels", In("labels.txt"), "-o", In("classes.svg"), "--perplexity", "5", "--iterations", "60");
-        Assert.That(code, Is.Zero, error);
-        Assert.That(File.ReadAllText(In("classes.svg")), Does.Contain("class2"));
-        Assert.That(Run("map", In("x.npy"), "-o", In("positions.npy"), "--perplexity", "5", "--iterations", "60").Code, Is.Zero);
-        using FloatMatrix positions = Npy.ReadMatrix(In("positions.npy"));
-        Assert.That((positions.Rows, positions.Columns), Is.EqualTo(((nint)60, (nint)2)));
-        File.WriteAllLines(In("few.txt"), ["a", "b"]);
-        AssertOneLine(Run("map", In("x.npy"), "--labels", In("few.txt"), "-o", In("no.html")), 1);
-        Assert.That(File.Exists(In("no.html")), Is.False);
-    }
-
-    [Test]
     public void InfoNamesTheLevelInForce()
     {
         Assert.That(Run("info").Output, Does.Contain("isa").And.Contain("available"));
@@ -132,7 +104,6 @@ public sealed class CommandLineTests
     {
         AssertOneLine(Run("train", _corpus, "--dim", "0", "-o", In("no.bin")), 2);
         AssertOneLine(Run("train", _corpus, "--alpha", "-1", "-o", In("no.bin")), 2);
-        AssertOneLine(Run("map", In("vectors.bin"), "--perplexity", "1000", "-o", In("no.html")), 2);
         Assert.That(File.Exists(In("no.bin")), Is.False);
     }
 
@@ -146,9 +117,6 @@ public sealed class CommandLineTests
         AssertOneLine(Run("neighbors", In("broken.bin"), "word"), 1);
         File.WriteAllText(In("empty.txt"), "too few words");
         AssertOneLine(Run("train", In("empty.txt"), "-o", In("no.bin")), 1);
-        using FloatMatrix holes = FloatMatrix.FromRows([.. Enumerable.Repeat(1f, 99), float.NaN], 2);
-        Npy.Write(In("holes.npy"), holes);
-        AssertOneLine(Run("map", In("holes.npy"), "--perplexity", "5", "-o", In("no.html")), 1);
     }
 
     [Test]

@@ -46,7 +46,7 @@ internal static class MainJob
             int count = Math.Min(vectors.Count - first, MapWords);
             TsneOptions map = new() { Metric = TsneMetric.Cosine, Threads = options.Threads, Seed = options.Seed };
             MapLabels labels = MapLabels.Read(null, [.. vectors.Words.Skip(first)], count);
-            MapCommand.Draw(session, vectors.Vectors.View.Slice(first, count), labels, "Words of the .NET documentation", map, "map.html");
+            MapCommand.Draw(session, vectors.Vectors.View.Slice(first, count), labels, "Words of the .NET documentation", new MapSettings(map), "map.html");
         }
         finally
         {

@@ -13,25 +13,25 @@ internal sealed record MapLabels(IReadOnlyList<string> Labels, IReadOnlyList<str
         _ => "points",
     };
 
-    /// <summary>The words of a vector file, or a file of class labels, or row numbers where there is neither.</summary>
+    /// <summary>The words of a vector file and a file of classes, as far as there are such. Rows without words have no labels.</summary>
     /// <exception cref="InvalidDataException">The file has not one label for each row.</exception>
     public static MapLabels Read(string? path, IReadOnlyList<string>? words, nint count)
     {
         if (path is null)
         {
             return words is null
-                ? new MapLabels([.. Enumerable.Range(0, checked((int)count)).Select(i => i.ToString(CultureInfo.InvariantCulture))], null, AreWords: false)
+                ? new MapLabels([], null, AreWords: false)
                 : new MapLabels([.. words.Take(checked((int)count))], null, AreWords: true);
         }
 
-        string[] groups = path.EndsWith(".npy", StringComparison.OrdinalIgnoreCase)
+        string[] groups = path.EndsWith(".npy", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".npy.gz", StringComparison.OrdinalIgnoreCase)
             ? Array.ConvertAll(Npy.ReadInt64(path), value => value.ToString(CultureInfo.InvariantCulture))
             : File.ReadAllLines(path);
         if (groups.Length < count)
             throw new InvalidDataException($"{path} has {groups.Length} labels for {count} rows.");
         groups = groups[..checked((int)count)];
         return words is null
-            ? new MapLabels(groups, groups, AreWords: false)
+            ? new MapLabels([], groups, AreWords: false)
             : new MapLabels([.. words.Take(groups.Length)], groups, AreWords: true);
     }
 }
