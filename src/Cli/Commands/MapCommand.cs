@@ -170,8 +170,8 @@ internal static class MapCommand
         try
         {
             Tsne.Optimize(embedding, options, progress, session.Interrupt);
-            if (embedding.Stop is TsneStop.NoProgress or TsneStop.GradientNorm)
-                step.Note += embedding.Stop == TsneStop.NoProgress ? ", which fell no further" : ", no slope left";
+            if (embedding.Iteration < options.Iterations)
+                step.Note += embedding.Stop == TsneStop.NoProgress ? ", which falls no further" : ", a phase ended where there was no gradient left";
             return true;
         }
         catch (OperationCanceledException)
