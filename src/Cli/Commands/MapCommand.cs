@@ -139,7 +139,7 @@ internal static class MapCommand
         if (most == 0)
         {
             DirectProgress<TsneProgress> told = new(p => step.Report(p.Iteration, p.Iterations));
-            return (TsneAffinities.FromData(rows, settings.Kernel, options.Metric, settings.Neighbors, options.Threads, told, interrupt), Listed.None);
+            return (TsneAffinities.FromData(rows, settings.Kernel, options.Metric, options.Neighbors, options.Threads, told, interrupt), Listed.None);
         }
 
         SimilarityMetric metric = options.Metric switch
@@ -153,7 +153,7 @@ internal static class MapCommand
             rows,
             settings.NeighborCount(rows.Rows),
             metric,
-            settings.Neighbors,
+            options.Neighbors,
             new NeighborOptions { Threads = options.Threads },
             new DirectProgress<NeighborProgress>(p => step.Report(p.Fraction * total, total)),
             interrupt);

@@ -10,9 +10,6 @@ internal sealed record MapSettings(TsneOptions Tsne)
     /// <summary>One perplexity, or several for affinities that are their mean; those of <see cref="Tsne"/> where none are given.</summary>
     public IReadOnlyList<double> Perplexities { get; init; } = [Tsne.Perplexity];
 
-    /// <summary>How neighbours are found.</summary>
-    public NeighborMethod Neighbors { get; init; }
-
     /// <summary>Principal components to reduce the columns to first, 0 for none; null where the data decides.</summary>
     public int? Components { get; init; }
 
@@ -128,6 +125,12 @@ internal sealed class MapArguments
         {
             Perplexity = perplexities[0],
             Metric = parsed.GetValue(_metric) is { Length: > 0 } metric ? Enum.Parse<TsneMetric>(metric, ignoreCase: true) : words ? TsneMetric.Cosine : TsneMetric.Euclidean,
+            Neighbors = parsed.GetValue(_neighbors)!.ToUpperInvariant() switch
+            {
+                "EXACT" => NeighborMethod.Exact,
+                "APPROX" => NeighborMethod.Approximate,
+                _ => NeighborMethod.Auto,
+            },
             Dimensions = parsed.GetValue(_dimensions),
             Initialization = Enum.Parse<TsneStart>(parsed.GetValue(_init)!, ignoreCase: true),
             Method = parsed.GetValue(_method)!.ToUpperInvariant() switch
@@ -153,12 +156,6 @@ internal sealed class MapArguments
         return new MapSettings(options)
         {
             Perplexities = perplexities,
-            Neighbors = parsed.GetValue(_neighbors)!.ToUpperInvariant() switch
-            {
-                "EXACT" => NeighborMethod.Exact,
-                "APPROX" => NeighborMethod.Approximate,
-                _ => NeighborMethod.Auto,
-            },
             Components = parsed.GetValue(_components),
             Listed = parsed.GetValue(_listed),
         };
