@@ -94,13 +94,14 @@ internal unsafe struct GraphTiles<TContinues>(GraphJob* job, GraphStages stages,
         where TWide : unmanaged, IWide<TWide> =>
         TContinues.Value ? TWide.Load(sums + (i * _columns) + (v * TWide.Lanes)) : TWide.BroadcastFrom(_starts + i);
 
-    // sum + rest * rest against the cut; the larger comes out positive. Of NaN, a place without a row, nothing is picked.
+    // Where the bound is above the cut the difference is positive. Of NaN, a place without a row, nothing is picked.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly TWide Take<TWide>(int i, int v, TWide sums, TWide picked)
-        where TWide : unmanaged, IWide<TWide> =>
-        TWide.Max(
-            sums - TWide.NegatedMultiplyAdd(TWide.BroadcastFrom(_rests + i), TWide.Load(_queryRests + (v * TWide.Lanes)), TWide.Load(_cuts + (v * TWide.Lanes))),
-            picked);
+        where TWide : unmanaged, IWide<TWide>
+    {
+        TWide bound = TWide.MultiplyAdd(TWide.BroadcastFrom(_rests + i), TWide.Load(_queryRests + (v * TWide.Lanes)), sums);
+        return TWide.Max(bound - TWide.Load(_cuts + (v * TWide.Lanes)), picked);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Finish<TWide, TShape>(float* tile, nint row, nint column, int rows, int columns)

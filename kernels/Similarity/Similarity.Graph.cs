@@ -14,7 +14,18 @@ public static unsafe partial class Similarity
     /// <param name="pool">Threads to work on; the result does not depend on their number.</param>
     /// <param name="progress">Is told now and then, on the caller's thread, which share of the work is done; at last 1.</param>
     /// <param name="cancellationToken">Stops the work within about a tenth of a second; what was written by then is undefined.</param>
-    /// <inheritdoc cref="TopK(MatrixView{float}, RowsView, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)" path="/remarks"/>
+    /// <remarks>
+    /// <para>The result is that of
+    /// <see cref="TopK(MatrixView{float}, RowsView, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)"/> that
+    /// excludes the row itself, bit for bit: scores in double precision rounded to float, of equal ones the lower index first, NaN no
+    /// candidate, <see cref="NoId"/> where there are too few.</para>
+    /// <para>From 1,024 rows on (and at most a quarter as many neighbours) it is found on a copy of the data in which near rows stand
+    /// together: each group of rows meets the others in the order of their distance, groups that cannot hold a neighbour by the triangle
+    /// inequality not at all, and most tiles end after their first columns, by the inequality of Cauchy and Schwarz for the others.
+    /// 70,000 x 50 of MNIST, 90 neighbours: 1.6 times as fast as the search, with clusters that lie apart 2.3 times. Memory
+    /// beside the arguments: that copy and about 1 MB per thread, growing with k. Sets with a row that single precision does not
+    /// carry (NaN, norms above 10^15, for cosines below 10^-15 but not 0) are searched as by TopK.</para>
+    /// </remarks>
     /// <inheritdoc cref="TopK(MatrixView{float}, RowsView, int, SimilarityMetric, MatrixView{long}, MatrixView{float}, bool, WorkerPool?)" path="/exception"/>
     /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
     public static void NeighborGraph(
