@@ -28,7 +28,7 @@ public static unsafe class JointAffinities
             throw new ArgumentException($"The shape must be that of the ids, {ids.Rows} x {ids.Columns}, and is {conditional.Rows} x {conditional.Columns}.", nameof(conditional));
         if (ids.Columns > 0 && ids.Rows > CsrMatrix.MostNonZeros / ids.Columns)
             throw new ArgumentException($"{ids.Rows} x {ids.Columns} neighbours are more than a sparse matrix holds ({CsrMatrix.MostNonZeros}).", nameof(ids));
-        CheckIds(ids);
+        CheckIds(ids, 0, ids.Rows);
         CheckValues(conditional);
         pool ??= WorkerPool.Serial;
         using WeightedGraph graph = new((int)ids.Rows, (int)ids.Columns);
@@ -57,15 +57,16 @@ public static unsafe class JointAffinities
         return graph.Symmetrize(nameof(conditional), pool);
     }
 
-    /// <summary>Checks that every neighbour is another point of the graph.</summary>
-    internal static void CheckIds<TId>(MatrixView<TId> ids)
+    /// <summary>Checks that every neighbour of the points from <paramref name="start"/> to before <paramref name="end"/> is another point of the graph.</summary>
+    internal static void CheckIds<TId>(MatrixView<TId> ids, nint start, nint end)
         where TId : unmanaged, IBinaryInteger<TId>
     {
-        for (nint i = 0; i < ids.Rows; i++)
+        for (nint i = start; i < end; i++)
         {
+            TId* row = ids.Row(i);
             for (nint j = 0; j < ids.Columns; j++)
             {
-                long id = long.CreateTruncating(ids.Row(i)[j]);
+                long id = long.CreateTruncating(row[j]);
                 if ((ulong)id >= (ulong)ids.Rows)
                     throw new ArgumentException($"Neighbour {j} of point {i} is {id}, outside 0..{ids.Rows - 1}.", nameof(ids));
                 if (id == i)

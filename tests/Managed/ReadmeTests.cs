@@ -4,14 +4,16 @@ namespace EmbeddingKernels.Tests;
 
 public sealed class ReadmeTests
 {
-    /// <summary>The README's C# example is the code below, which the compiler has seen.</summary>
-    [Test]
-    public void TheExampleCompiles()
+    /// <summary>The README's C# examples are the code below, which the compiler has seen.</summary>
+    [TestCase("```csharp\nusing EmbeddingKernels;\n", "// README begins\n", "// README ends")]
+    [TestCase("```csharp\nTsneEmbedding large", "// README's map begins\nTsneEmbedding large", "// README's map ends")]
+    public void TheExamplesCompile(string begin, string codeBegin, string codeEnd)
     {
-        string readme = Between(File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "README.md")), "```csharp\nusing EmbeddingKernels;\n", "```");
+        string readme = Between(File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "README.md")), begin, "```");
         string source = File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "tests", "Managed", "ReadmeTests.cs"));
-        string compiled = Between(source, "// README begins\n", "// README ends");
+        string compiled = Between(string.Join('\n', Lines(source)) + "\n", codeBegin, codeEnd);
         Assert.That(Lines(compiled), Is.EqualTo(Lines(readme)));
+        Assert.That(Lines(compiled), Is.Not.Empty);
     }
 
     /// <summary>Never called: what counts is that it compiles.</summary>
@@ -27,6 +29,19 @@ public sealed class ReadmeTests
         MapHtml.Write("map.html", new MapData(map.Axis(0).ToArray(), map.Axis(1).ToArray(), vectors.Words));
 
         // README ends
+    }
+
+    /// <summary>Never called, as above.</summary>
+    internal static void MapExample(FloatMatrix data, FloatMatrix newData)
+    {
+        // README's map begins
+        TsneEmbedding large = Tsne.Fit(data, new TsneOptions { Perplexity = 30, Exaggeration = 1.5f });
+        TsnePartialEmbedding placed = large.Transform(newData);
+        using FloatMatrix positions = large.ToMatrix();
+        double kept = MapQuality.NeighborPreservation(data, positions, neighbors: 10, sample: 5000);
+        Console.WriteLine($"divergence {large.KlDivergence:F3}, neighbours kept {kept:P0}, first new point at {placed[0, 0]}, {placed[0, 1]}");
+
+        // README's map ends
     }
 
     private static string Between(string text, string begin, string end)

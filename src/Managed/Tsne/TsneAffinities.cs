@@ -284,7 +284,7 @@ public sealed unsafe class TsneAffinities
     {
         if (ids.Columns > 0 && ids.Rows > CsrMatrix.MostNonZeros / ids.Columns)
             throw new ArgumentException($"{ids.Rows} x {ids.Columns} neighbours are more than a sparse matrix holds ({CsrMatrix.MostNonZeros}).", nameof(ids));
-        JointAffinities.CheckIds(ids);
+        pool.For(ids.Rows, 1024, (_, start, end) => JointAffinities.CheckIds(ids, start, end));
         using WeightedGraph graph = new((int)ids.Rows, (int)ids.Columns);
         using (FloatMatrix block = new(Math.Min(CalibratedRows, ids.Rows), ids.Columns))
         {
