@@ -12,7 +12,7 @@ internal sealed class OwnTsne(TsneMethod method) : ITsnePeer
 
     public TsneMethod Method => method;
 
-    public string Name => $"ours, {method switch { TsneMethod.Exact => "exact", (TsneMethod)2 => "Barnes-Hut", (TsneMethod)3 => "FFT", _ => $"{method}" }}";
+    public string Name => $"ours, {method switch { TsneMethod.Exact => "exact", TsneMethod.BarnesHut => "Barnes-Hut", TsneMethod.Fft => "FFT", _ => $"{method}" }}";
 
     /// <summary>Compiles what will be measured.</summary>
     public static void Warm(TsneProblem problem)

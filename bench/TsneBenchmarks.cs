@@ -30,7 +30,7 @@ public class TsneBenchmarks
     {
         _pools = [new WorkerPool(Threads)];
         _buffers = [new(2 * (nint)Points), new(2 * (nint)Points)];
-        _repulsions = [new ExactRepulsion(Points, 2), new FftRepulsion(Points, 2)];
+        _repulsions = [new ExactRepulsion(Points, 2), new FftRepulsion(Points, 2), new BarnesHutRepulsion(Points, 2)];
         Random random = new(1);
         foreach (ref float coordinate in _buffers[0].AsSpan())
             coordinate = (float)(160 * (random.NextDouble() - 0.5));
@@ -63,6 +63,9 @@ public class TsneBenchmarks
 
     [Benchmark]
     public double FftRepulsion() => _repulsions[1].Compute(Map, Force, _pools[0]);
+
+    [Benchmark]
+    public double BarnesHutRepulsion() => _repulsions[2].Compute(Map, Force, _pools[0]);
 
     [Benchmark]
     public void Attraction() => TsneGradient.Attraction(_affinities, Map, Force, 1, _pools[0]);

@@ -73,6 +73,7 @@ internal static unsafe class TsneGradientError
     private static (string Name, Func<int, ITsneRepulsion> Create)[] Methods { get; } =
     [
         ("FFT", points => new FftRepulsion(points, 2)),
+        ("Barnes-Hut, theta 0.5", points => new BarnesHutRepulsion(points, 2)),
         ("exact in float", points => new ExactRepulsion(points, 2)),
     ];
 }

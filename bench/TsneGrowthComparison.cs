@@ -79,7 +79,7 @@ public static class TsneGrowthComparison
         using Process process = Process.GetCurrentProcess();
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{1} {neighbors} {made - neighbors} {1e3 * (middle - begun) / early} {1e3 * (end - middle) / (steps - early)} {end} {process.PeakWorkingSet64 / 1e6} {map.KlDivergence}"));
+            $"{affinities.Recall} {neighbors} {made - neighbors} {1e3 * (middle - begun) / early} {1e3 * (end - middle) / (steps - early)} {end} {process.PeakWorkingSet64 / 1e6} {map.KlDivergence}"));
     }
 
     /// <summary>Compiles what will be measured.</summary>
