@@ -6,8 +6,8 @@ namespace EmbeddingKernels;
 public enum TsneMethod
 {
     /// <summary>
-    /// The fastest for the size of the map: <see cref="Exact"/> up to a few thousand points, beyond that <see cref="Fft"/> in
-    /// one and two dimensions and <see cref="BarnesHut"/> in three.
+    /// The fastest for the size of the map: in one and two dimensions <see cref="Exact"/> up to 2,500 points and
+    /// <see cref="Fft"/> beyond, in three <see cref="Exact"/> up to 1,500 and <see cref="BarnesHut"/> beyond.
     /// </summary>
     Auto = 0,
 

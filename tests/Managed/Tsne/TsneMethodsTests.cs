@@ -66,7 +66,7 @@ public sealed class TsneMethodsTests
     [TestCaseSource(nameof(All))]
     public void DuplicatesLinesAndOutliersGiveNumbers((TsneMethod Method, int Dimensions) how)
     {
-        TsneOptions options = new() { Perplexity = 10, Iterations = 300, EarlyExaggerationIterations = 100 };
+        TsneOptions options = new() { Perplexity = 10, Iterations = 100, EarlyExaggerationIterations = 50 };
         using FloatMatrix same = new(80, 4), line = new(120, 3), outlier = TsneSamples.Clusters(150);
         for (int i = 0; i < 120; i++)
             line.Row(i).Fill(i);
@@ -83,8 +83,8 @@ public sealed class TsneMethodsTests
         foreach (FloatMatrix start in new[] { far, twice })
         {
             TsneEmbedding map = new(affinities, start, how.Method, 2);
-            map.Optimize(30, 12, 0.5f);
-            map.Optimize(30);
+            map.Optimize(10, 12, 0.5f);
+            map.Optimize(10);
             AssertFinite(map);
         }
     }
@@ -99,7 +99,7 @@ public sealed class TsneMethodsTests
             foreach (double perplexity in new[] { 1.0, (points - 1) / 3.0, points - 1 })
             {
                 if (perplexity >= 1 && perplexity <= points - 1)
-                    AssertFinite(Fit(data, how, new TsneOptions { Perplexity = perplexity, Iterations = 120, EarlyExaggerationIterations = 50 }));
+                    AssertFinite(Fit(data, how, new TsneOptions { Perplexity = perplexity, Iterations = 50, EarlyExaggerationIterations = 25 }));
             }
         }
     }
@@ -119,6 +119,8 @@ public sealed class TsneMethodsTests
         {
             Assert.That(TsneMethods.Choose(TsneMethod.Auto, 1000, 2), Is.EqualTo(TsneMethod.Exact));
             Assert.That(TsneMethods.Choose(TsneMethod.Auto, 1000, 3), Is.EqualTo(TsneMethod.Exact));
+            Assert.That(TsneMethods.Choose(TsneMethod.Auto, 3000, 2), Is.EqualTo(TsneMethod.Fft));
+            Assert.That(TsneMethods.Choose(TsneMethod.Auto, 2000, 3), Is.EqualTo(TsneMethod.BarnesHut));
             Assert.That(TsneMethods.Choose(TsneMethod.Auto, 70_000, 1), Is.EqualTo(TsneMethod.Fft));
             Assert.That(TsneMethods.Choose(TsneMethod.Auto, 70_000, 2), Is.EqualTo(TsneMethod.Fft));
             Assert.That(TsneMethods.Choose(TsneMethod.Auto, 70_000, 3), Is.EqualTo(TsneMethod.BarnesHut));
