@@ -13,7 +13,7 @@ namespace EmbeddingKernels;
 /// <para>For one start, seed and instruction-set level the map has the same bits for any number of threads. No finite start
 /// gives NaN. Not thread-safe: one call at a time.</para>
 /// <para>Memory: 5 floats per point and axis, and while optimising what the method takes and, from 20,000 points on, a copy of
-/// the affinities (<see cref="TsneAttraction"/>).</para>
+/// the affinities (<see cref="TsneAttraction"/>), kept for the next call until the garbage collector wants it.</para>
 /// </remarks>
 public sealed unsafe partial class TsneEmbedding
 {
@@ -30,6 +30,10 @@ public sealed unsafe partial class TsneEmbedding
     private const float LongestStep = 1e6f;
 
     private readonly MapMemory _state;
+
+    // For the next call, unless the collector wants its copy of the affinities before: a new one in each call would lie
+    // beside those that are not collected yet, at a million points a gigabyte each.
+    private readonly WeakReference<TsneAttraction?> _attraction = new(null);
     private readonly int _threads;
     private double _divergence;
     private int _divergenceIteration = -1;
@@ -278,7 +282,12 @@ public sealed unsafe partial class TsneEmbedding
         };
         using WorkerPool pool = new(_threads);
         using ITsneRepulsion method = CreateRepulsion();
-        using TsneAttraction attraction = new(Affinities.Joint, DegreesOfFreedom);
+        if (!_attraction.TryGetTarget(out TsneAttraction? attraction))
+        {
+            attraction = new TsneAttraction(Affinities.Joint, DegreesOfFreedom);
+            _attraction.SetTarget(attraction);
+        }
+
         int first = Iteration, last = checked(Iteration + settings.Iterations), bestIteration = Iteration;
         double best = double.PositiveInfinity;
         long started = Stopwatch.GetTimestamp();
