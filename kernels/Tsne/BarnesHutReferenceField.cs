@@ -26,6 +26,8 @@ public sealed unsafe class BarnesHutReferenceField : ITsneReferenceField
     public BarnesHutReferenceField(MatrixView<float> reference, double theta = 0.5, double degreesOfFreedom = 1)
     {
         MapDimensions.Check(reference, nameof(reference));
+        if (reference.Columns > BarnesHutRepulsion.MostPoints)
+            throw new ArgumentException($"At most {BarnesHutRepulsion.MostPoints} points are served and there are {reference.Columns}.", nameof(reference));
         Theta = BarnesHutRepulsion.CheckTheta(theta, nameof(theta));
         DegreesOfFreedom = TsneKernel.CheckDegrees(degreesOfFreedom, nameof(degreesOfFreedom));
         _tree = new ClusterTree((int)reference.Columns, (int)reference.Rows);

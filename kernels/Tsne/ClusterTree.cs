@@ -4,12 +4,13 @@ namespace EmbeddingKernels.Core;
 
 /// <summary>
 /// The points of a map in the order of a curve, and clusters of them: 4 consecutive points, 16, 64 and so on up to all. A
-/// cluster knows its centre of mass, its number of points, their spread and its box; its members are known by its number alone, so there
-/// are no pointers, no empty nodes, and the depth is the logarithm of the number of points whatever their places.
+/// cluster knows its centre of mass, its number of points, how they spread, and its box; its members are known by its number
+/// alone, so there are no pointers, no empty nodes, and the depth is the logarithm of the number of points whatever their
+/// places.
 /// </summary>
 /// <remarks>
-/// Memory, per point: 16 bytes for the order, 4 per axis for the coordinates, and a third of 4 (3 axes + 3) for the clusters.
-/// Children stand together in blocks: side, mass, spread and centre of four side by side, as they are asked for.
+/// Memory, per point: 16 bytes for the order, 4 per axis for the coordinates, and for the clusters 15 bytes in two axes and 23
+/// in three. Children stand together in blocks: side, mass, centre and spread of four side by side, as they are asked for.
 /// </remarks>
 internal sealed unsafe class ClusterTree : IDisposable
 {
@@ -104,6 +105,7 @@ internal sealed unsafe class ClusterTree : IDisposable
                 int count = Tree.Layout.Count(level);
                 for (int axis = 0; axis < Map.Rows; axis++)
                     Merge((int)Map.Rows, axis, level, 0, count);
+                Moments((int)Map.Rows, level, 0, count);
                 Finish((int)Map.Rows, level, 0, count);
             }
         }
@@ -113,10 +115,10 @@ internal sealed unsafe class ClusterTree : IDisposable
         {
             int axes = (int)Map.Rows, rest = Tree.Layout.Points % Fan;
             float* block = Tree.Blocks + ((Tree.Layout.Blocks - 1) * ClusterLayout.BlockLength(axes));
+            new Span<float>(block, ClusterLayout.BlockLength(axes)).Clear();
             for (int i = 0; i < Fan; i++)
             {
                 block[(ClusterView.MassRow * Fan) + i] = i < rest ? 1 : 0;
-                block[(ClusterView.SpreadRow * Fan) + i] = 0;
                 for (int axis = 0; axis < axes; axis++)
                     block[((ClusterView.CenterRow + axis) * Fan) + i] = Tree.Coordinates[(axis * Tree.Layout.PointStride) + Tree.Layout.Points - Math.Max(rest - i, 1)];
             }
@@ -148,6 +150,7 @@ internal sealed unsafe class ClusterTree : IDisposable
                         Merge(TMap.Count, axis, level, from, to);
                 }
 
+                Moments(TMap.Count, level, from, to);
                 Finish(TMap.Count, level, from, to);
             }
         }
@@ -164,7 +167,6 @@ internal sealed unsafe class ClusterTree : IDisposable
         private readonly void Points(int axes, int axis, nint start, nint end)
         {
             int length = ClusterLayout.BlockLength(axes);
-            float share = 2f / axes;
             float* x = Tree.Coordinates + (axis * Tree.Layout.PointStride), low = Tree.Low(axis), high = Tree.High(axis);
             nint whole = end / Fan;
             for (nint i = start / Fan; i < whole; i++)
@@ -176,10 +178,8 @@ internal sealed unsafe class ClusterTree : IDisposable
                 // From the first point on, so that equal points have exactly their place as centre.
                 float* block = Tree.Blocks + (i / Fan * length) + (i % Fan);
                 float middle = a + (((b - a) + (c - a) + (d - a)) * 0.25f);
-                (a, b, c, d) = (a - middle, b - middle, c - middle, d - middle);
                 block[(ClusterView.CenterRow + axis) * Fan] = middle;
                 block[ClusterView.MassRow * Fan] = Fan;
-                block[ClusterView.SpreadRow * Fan] = (axis == 0 ? 0 : block[ClusterView.SpreadRow * Fan]) + (share / Fan * ((a * a) + (b * b) + (c * c) + (d * d)));
             }
 
             if (whole * Fan == end)
@@ -196,12 +196,7 @@ internal sealed unsafe class ClusterTree : IDisposable
             }
 
             float* last = Tree.Blocks + (whole / Fan * length) + (whole % Fan);
-            float center = first + (sum / rest);
-            sum = 0;
-            for (int j = 0; j < rest; j++)
-                sum += (x[(whole * Fan) + j] - center) * (x[(whole * Fan) + j] - center);
-            last[ClusterView.SpreadRow * Fan] = (axis == 0 ? 0 : last[ClusterView.SpreadRow * Fan]) + (share / rest * sum);
-            last[(ClusterView.CenterRow + axis) * Fan] = center;
+            last[(ClusterView.CenterRow + axis) * Fan] = first + (sum / rest);
             last[ClusterView.MassRow * Fan] = rest;
         }
 
@@ -210,7 +205,6 @@ internal sealed unsafe class ClusterTree : IDisposable
         private readonly void Merge(int axes, int axis, int level, int start, int end)
         {
             int length = ClusterLayout.BlockLength(axes);
-            float share = 2f / axes;
             float* below = Tree.Blocks + (Tree.Layout.FirstBlock(level - 1) * length), here = Tree.Blocks + (Tree.Layout.FirstBlock(level) * length);
             float* low = Tree.Low(axis), high = Tree.High(axis);
             nint children = Fan * Tree.Layout.FirstBlock(level - 1), boxes = Fan * Tree.Layout.FirstBlock(level);
@@ -218,20 +212,58 @@ internal sealed unsafe class ClusterTree : IDisposable
             {
                 float* mass = below + (i * length) + (ClusterView.MassRow * Fan), center = below + (i * length) + ((ClusterView.CenterRow + axis) * Fan);
                 float a = center[0], total = mass[0] + mass[1] + mass[2] + mass[3];
-                float sum = (mass[1] * (center[1] - a)) + (mass[2] * (center[2] - a)) + (mass[3] * (center[3] - a)), inverse = 1 / total;
-                float middle = a + (sum * inverse);
-                float* block = here + (i / Fan * length) + (i % Fan), spread = below + (i * length) + (ClusterView.SpreadRow * Fan);
-                block[(ClusterView.CenterRow + axis) * Fan] = middle;
+                float sum = (mass[1] * (center[1] - a)) + (mass[2] * (center[2] - a)) + (mass[3] * (center[3] - a));
+                float* block = here + (i / Fan * length) + (i % Fan);
+                block[(ClusterView.CenterRow + axis) * Fan] = a + (sum / total);
                 block[ClusterView.MassRow * Fan] = total;
-                float within = axis == 0
-                    ? ((mass[0] * spread[0]) + (mass[1] * spread[1]) + (mass[2] * spread[2]) + (mass[3] * spread[3])) * inverse
-                    : block[ClusterView.SpreadRow * Fan];
-                float x0 = a - middle, x1 = center[1] - middle, x2 = center[2] - middle, x3 = center[3] - middle;
-                block[ClusterView.SpreadRow * Fan] = within
-                    + (share * inverse * ((mass[0] * x0 * x0) + (mass[1] * x1 * x1) + (mass[2] * x2 * x2) + (mass[3] * x3 * x3)));
                 float* l = low + children + (Fan * i), h = high + children + (Fan * i);
                 low[boxes + i] = Least(Least(l[0], l[1]), Least(l[2], l[3]));
                 high[boxes + i] = Most(Most(h[0], h[1]), Most(h[2], h[3]));
+            }
+        }
+
+        /// <summary>The variances and covariances of the points about their centres.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private readonly void Moments(int axes, int level, int start, int end)
+        {
+            int length = ClusterLayout.BlockLength(axes), moment = ClusterView.CenterRow + axes;
+            float* blocks = Tree.Blocks + (Tree.Layout.FirstBlock(level) * length);
+            for (int a = 0; a < axes; a++)
+            {
+                for (int b = 0; b <= a; b++, moment++)
+                {
+                    int rowA = (ClusterView.CenterRow + a) * Fan, rowB = (ClusterView.CenterRow + b) * Fan;
+                    if (level == 0)
+                    {
+                        float* x = Tree.Coordinates + (a * Tree.Layout.PointStride), y = Tree.Coordinates + (b * Tree.Layout.PointStride);
+                        int whole = Math.Min(end, Tree.Layout.Points / Fan);
+                        for (nint i = start; i < end; i++)
+                        {
+                            float* block = blocks + (i / Fan * length) + (i % Fan);
+                            float middleA = block[rowA], middleB = block[rowB], sum = 0;
+                            int count = i < whole ? Fan : Tree.Layout.Points % Fan;
+                            for (nint k = 4 * i; k < (4 * i) + count; k++)
+                                sum += (x[k] - middleA) * (y[k] - middleB);
+                            block[moment * Fan] = sum / count;
+                        }
+
+                        continue;
+                    }
+
+                    float* below = Tree.Blocks + (Tree.Layout.FirstBlock(level - 1) * length);
+                    for (nint i = start; i < end; i++)
+                    {
+                        float* block = blocks + (i / Fan * length) + (i % Fan), children = below + (i * length);
+                        float middleA = block[rowA], middleB = block[rowB], sum = 0;
+                        for (int k = 0; k < Fan; k++)
+                        {
+                            float between = (children[rowA + k] - middleA) * (children[rowB + k] - middleB);
+                            sum += children[(ClusterView.MassRow * Fan) + k] * (children[(moment * Fan) + k] + between);
+                        }
+
+                        block[moment * Fan] = sum / block[ClusterView.MassRow * Fan];
+                    }
+                }
             }
         }
 
@@ -258,8 +290,9 @@ internal sealed unsafe class ClusterTree : IDisposable
             for (nint i = end; i % Fan != 0; i++)
             {
                 float* block = blocks + (i / Fan * length);
+                for (int row = 0; row < length; row += Fan)
+                    block[row + (i % Fan)] = 0;
                 block[i % Fan] = ClusterView.SideOfPoint;
-                block[(ClusterView.MassRow * Fan) + (i % Fan)] = block[(ClusterView.SpreadRow * Fan) + (i % Fan)] = 0;
                 for (int axis = 0; axis < axes; axis++)
                 {
                     float* center = block + ((ClusterView.CenterRow + axis) * Fan);
@@ -316,9 +349,9 @@ internal struct ClusterLayout
     /// <summary>The level of the cluster of all points.</summary>
     public int Top { get; }
 
-    /// <summary>Floats of a block: 4 squared sides, 4 masses, 4 spreads, 4 centres along each axis.</summary>
+    /// <summary>Floats of a block: 4 squared sides, 4 masses, 4 centres along each axis, 4 of each second moment.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int BlockLength(int axes) => (3 + axes) * ClusterTree.Fan;
+    public static int BlockLength(int axes) => (2 + axes + (axes * (axes + 1) / 2)) * ClusterTree.Fan;
 
     /// <summary>Clusters of a level.</summary>
     public readonly int Count(int level) => (int)((Points + (1L << ((2 * level) + 2)) - 1) >> ((2 * level) + 2));
@@ -341,11 +374,9 @@ internal readonly unsafe struct ClusterView(ClusterLayout layout, ulong* order, 
     public const float SideOfPoint = -1f;
 
     // Rows of 4 floats of a block. The squared sides are row 0.
+    // Behind the centres, one row per axis, come the variances and covariances: xx, xy, yy, xz, yz, zz.
     public const int MassRow = 1;
-
-    /// <summary>Twice the variance of the points along one axis, were it the same along all: 2 / axes of their mean squared distance from the centre.</summary>
-    public const int SpreadRow = 2;
-    public const int CenterRow = 3;
+    public const int CenterRow = 2;
 
     public readonly ClusterLayout Layout = layout;
 

@@ -12,40 +12,86 @@ internal static unsafe class DirectSums
     private static ReadOnlySpan<float> AllButOne =>
         [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
 
-    /// <summary>Clusters as their centres of mass, corrected for the
-    /// points' spread about them as if it were the same in all directions: what the second derivatives make of it.</summary>
-    /// <remarks>The list has masses, then, <paramref name="listStride"/> floats behind each other, spreads and the centres along each axis.</remarks>
+    /// <summary>Clusters as their centres of mass, corrected for their points' spread about them by the second derivatives.</summary>
+    /// <remarks>The list has, for each, where its squared side stands in <paramref name="blocks"/>.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Clusters<TWide, TMap, TKernel>(
-        TKernel kernel, float* clusters, nint listStride, int count, float* points, nint stride, float* sums)
+        TKernel kernel, float* blocks, int* clusters, int count, float* points, nint stride, float* sums)
         where TWide : unmanaged, IWide<TWide>
         where TMap : struct, IMapDimensions
         where TKernel : struct, ITsneKernel
     {
+        const int Center = ClusterView.CenterRow * ClusterTree.Fan;
+
         // One vector of points at a time: a second one's sums would not fit the registers beside what the spread needs.
         for (int lane = 0; lane < Group; lane += TWide.Lanes)
         {
             LoadPoint<TWide, TMap>(points + lane, stride, out TWide x0, out TWide y0, out TWide z0);
             TWide fx = TWide.Zero, fy = fx, fz = fx, w = fx;
-            for (float* cluster = clusters, end = clusters + count; cluster < end; cluster++)
+            for (int* entry = clusters, end = clusters + count; entry < end; entry++)
             {
-                TWide dx = x0 - TWide.BroadcastFrom(cluster + (2 * listStride));
-                TWide dy = TMap.Count > 1 ? y0 - TWide.BroadcastFrom(cluster + (3 * listStride)) : dx;
-                TWide dz = TMap.Count > 2 ? z0 - TWide.BroadcastFrom(cluster + (4 * listStride)) : dx;
-                TWide weight = kernel.SpreadWeight<TWide, TMap>(
-                    Squared<TWide, TMap, TKernel>(dx, dy, dz), TWide.BroadcastFrom(cluster + listStride), out TWide push);
-                TWide mass = TWide.BroadcastFrom(cluster);
+                float* cluster = blocks + *entry, center = cluster + Center;
+                TWide dx = x0 - TWide.BroadcastFrom(center), dy = TMap.Count > 1 ? y0 - TWide.BroadcastFrom(center + ClusterTree.Fan) : dx;
+                TWide dz = TMap.Count > 2 ? z0 - TWide.BroadcastFrom(center + (2 * ClusterTree.Fan)) : dx;
+                TWide square = Spread<TWide, TMap>(
+                    center + (TMap.Count * ClusterTree.Fan), dx, dy, dz, out TWide trace, out TWide sx, out TWide sy, out TWide sz);
+                TWide weight = kernel.SpreadWeight(Squared<TWide, TMap, TKernel>(dx, dy, dz), trace, square, out TWide radial, out TWide along);
+                TWide mass = TWide.BroadcastFrom(cluster + (ClusterView.MassRow * ClusterTree.Fan));
                 TWide.Accumulate(ref w, weight, mass);
-                push *= mass;
-                TWide.Accumulate(ref fx, push, dx);
+                radial *= mass;
+                along *= mass;
+                TWide.Accumulate(ref fx, radial, dx);
+                TWide.Accumulate(ref fx, along, sx);
                 if (TMap.Count > 1)
-                    TWide.Accumulate(ref fy, push, dy);
+                {
+                    TWide.Accumulate(ref fy, radial, dy);
+                    TWide.Accumulate(ref fy, along, sy);
+                }
+
                 if (TMap.Count > 2)
-                    TWide.Accumulate(ref fz, push, dz);
+                {
+                    TWide.Accumulate(ref fz, radial, dz);
+                    TWide.Accumulate(ref fz, along, sz);
+                }
             }
 
             AddTo<TWide, TMap>(sums + lane, fx, fy, fz, w);
         }
+    }
+
+    /// <summary>M D, its product with D and the trace of M for the moments of a cluster.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TWide Spread<TWide, TMap>(
+        float* moments, TWide dx, TWide dy, TWide dz, out TWide trace, out TWide sx, out TWide sy, out TWide sz)
+        where TWide : unmanaged, IWide<TWide>
+        where TMap : struct, IMapDimensions
+    {
+        TWide xx = TWide.BroadcastFrom(moments), square;
+        trace = xx;
+        sx = xx * dx;
+        sy = sz = sx;
+        if (TMap.Count > 1)
+        {
+            TWide xy = TWide.BroadcastFrom(moments + ClusterTree.Fan), yy = TWide.BroadcastFrom(moments + (2 * ClusterTree.Fan));
+            trace += yy;
+            sx = TWide.MultiplyAdd(xy, dy, sx);
+            sy = TWide.MultiplyAdd(yy, dy, xy * dx);
+        }
+
+        if (TMap.Count > 2)
+        {
+            TWide xz = TWide.BroadcastFrom(moments + (3 * ClusterTree.Fan)), yz = TWide.BroadcastFrom(moments + (4 * ClusterTree.Fan));
+            TWide zz = TWide.BroadcastFrom(moments + (5 * ClusterTree.Fan));
+            trace += zz;
+            sx = TWide.MultiplyAdd(xz, dz, sx);
+            sy = TWide.MultiplyAdd(yz, dz, sy);
+            sz = TWide.MultiplyAdd(zz, dz, TWide.MultiplyAdd(yz, dy, xz * dx));
+        }
+
+        square = sx * dx;
+        if (TMap.Count > 1)
+            square = TWide.MultiplyAdd(sy, dy, square);
+        return TMap.Count > 2 ? TWide.MultiplyAdd(sz, dz, square) : square;
     }
 
     /// <summary>Clusters of 4 points, point by point.</summary>

@@ -46,18 +46,18 @@ internal static unsafe class LocalExpansion
         TWide xxx = s, xxy = s, xyy = s, yyy = s, xxz = s, xyz = s, yyz = s, xzz = s, yzz = s, zzz = s;
         for (nint j = 0; j < count; j += TWide.Lanes)
         {
-            TWide mass = TWide.Load(clusters + j), spread = TWide.Load(clusters + stride + j);
-            TWide dx = cx - TWide.Load(clusters + (2 * stride) + j), dy = dx, dz = dx;
+            TWide mass = TWide.Load(clusters + j);
+            TWide dx = cx - TWide.Load(clusters + stride + j), dy = dx, dz = dx;
             TWide distance = TWide.MultiplyAdd(dx, dx, TKernel.Start<TWide>());
             if (TMap.Count > 1)
             {
-                dy = cy - TWide.Load(clusters + (3 * stride) + j);
+                dy = cy - TWide.Load(clusters + (2 * stride) + j);
                 distance = TWide.MultiplyAdd(dy, dy, distance);
             }
 
             if (TMap.Count > 2)
             {
-                dz = cz - TWide.Load(clusters + (4 * stride) + j);
+                dz = cz - TWide.Load(clusters + (3 * stride) + j);
                 distance = TWide.MultiplyAdd(dz, dz, distance);
             }
 
@@ -67,21 +67,43 @@ internal static unsafe class LocalExpansion
             first *= mass;
             second *= mass;
 
-            // The mean over the cluster's points instead of the value at its centre, in the leading terms: half the variance
-            // along each axis times the second derivatives, and the same for all axes. The spread is four times that half.
-            TWide square = TKernel.Square(distance);
-            spread *= TWide.Broadcast(0.25f);
-            TWide change = TWide.MultiplyAdd(second, square, first * TWide.Broadcast(TMap.Count + 2));
-            s = TWide.MultiplyAdd(spread * TWide.Broadcast(kernel.Slope), TWide.MultiplyAdd(first, square, push * TWide.Broadcast(TMap.Count)), s);
-            TWide pushed = TWide.MultiplyAdd(spread, change, push);
+            // The mean over the cluster's points instead of the value at its centre, in the leading terms: half their variances
+            // and covariances M times the second derivatives.
+            float* moments = clusters + ((1 + TMap.Count) * stride) + j;
+            TWide xxMoment = TWide.Load(moments), trace = xxMoment, sx = xxMoment * dx, sy = sx, sz = sx, square = sx;
+            if (TMap.Count > 1)
+            {
+                TWide xyMoment = TWide.Load(moments + stride), yyMoment = TWide.Load(moments + (2 * stride));
+                trace += yyMoment;
+                sx = TWide.MultiplyAdd(xyMoment, dy, sx);
+                sy = TWide.MultiplyAdd(yyMoment, dy, xyMoment * dx);
+            }
+
+            if (TMap.Count > 2)
+            {
+                TWide xzMoment = TWide.Load(moments + (3 * stride)), yzMoment = TWide.Load(moments + (4 * stride)), zzMoment = TWide.Load(moments + (5 * stride));
+                trace += zzMoment;
+                sx = TWide.MultiplyAdd(xzMoment, dz, sx);
+                sy = TWide.MultiplyAdd(yzMoment, dz, sy);
+                sz = TWide.MultiplyAdd(zzMoment, dz, TWide.MultiplyAdd(yzMoment, dy, xzMoment * dx));
+            }
+
+            square = sx * dx;
+            if (TMap.Count > 1)
+                square = TWide.MultiplyAdd(sy, dy, square);
+            if (TMap.Count > 2)
+                square = TWide.MultiplyAdd(sz, dz, square);
+            TWide half = TWide.Broadcast(0.5f);
+            s = TWide.MultiplyAdd(TWide.Broadcast(0.5f * kernel.Slope), TWide.MultiplyAdd(push, trace, first * square), s);
+            TWide pushed = TWide.MultiplyAdd(half, TWide.MultiplyAdd(first, trace, second * square), push);
             TWide twice = first + first, x1 = first * dx, x2 = TWide.MultiplyAdd(second * dx, dx, first);
-            fx = TWide.MultiplyAdd(pushed, dx, fx);
+            fx = TWide.MultiplyAdd(first, sx, TWide.MultiplyAdd(pushed, dx, fx));
             xx += TWide.MultiplyAdd(x1, dx, push);
             xxx = TWide.MultiplyAdd(x2 + twice, dx, xxx);
             if (TMap.Count > 1)
             {
                 TWide y1 = first * dy, y2 = TWide.MultiplyAdd(second * dy, dy, first);
-                fy = TWide.MultiplyAdd(pushed, dy, fy);
+                fy = TWide.MultiplyAdd(first, sy, TWide.MultiplyAdd(pushed, dy, fy));
                 xy = TWide.MultiplyAdd(x1, dy, xy);
                 yy += TWide.MultiplyAdd(y1, dy, push);
                 xxy = TWide.MultiplyAdd(x2, dy, xxy);
@@ -90,7 +112,7 @@ internal static unsafe class LocalExpansion
                 if (TMap.Count > 2)
                 {
                     TWide z2 = TWide.MultiplyAdd(second * dz, dz, first);
-                    fz = TWide.MultiplyAdd(pushed, dz, fz);
+                    fz = TWide.MultiplyAdd(first, sz, TWide.MultiplyAdd(pushed, dz, fz));
                     xz = TWide.MultiplyAdd(x1, dz, xz);
                     yz = TWide.MultiplyAdd(y1, dz, yz);
                     zz += TWide.MultiplyAdd(first * dz, dz, push);

@@ -29,16 +29,11 @@ internal interface ITsneKernel
         where TWide : unmanaged, IWide<TWide>;
 
     /// <summary>
-    /// The mean w and push w / t of points about a centre whose mean squared distance from it is axes / 2 times
-    /// <paramref name="spread"/>, alike in all directions, to second order; from <see cref="Start"/> plus the centre's
-    /// squared distance.
+    /// The mean w of points about a centre at D, to second order, from <see cref="Start"/> plus |D|^2; and their mean force,
+    /// <paramref name="radial"/> D + <paramref name="along"/> M D. M are their variances and covariances,
+    /// <paramref name="trace"/> its trace and <paramref name="square"/> is D M D.
     /// </summary>
-    TWide SpreadWeight<TWide, TMap>(TWide distance, TWide spread, out TWide push)
-        where TWide : unmanaged, IWide<TWide>
-        where TMap : struct, IMapDimensions;
-
-    /// <summary>The squared distance, from <see cref="Start"/> plus it.</summary>
-    static abstract TWide Square<TWide>(TWide distance)
+    TWide SpreadWeight<TWide>(TWide distance, TWide trace, TWide square, out TWide radial, out TWide along)
         where TWide : unmanaged, IWide<TWide>;
 
     /// <summary>ln t, from <see cref="Start"/> plus the squared distance.</summary>
@@ -76,21 +71,15 @@ internal readonly struct CauchyKernel : ITsneKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TWide SpreadWeight<TWide, TMap>(TWide distance, TWide spread, out TWide push)
+    public TWide SpreadWeight<TWide>(TWide distance, TWide trace, TWide square, out TWide radial, out TWide along)
         where TWide : unmanaged, IWide<TWide>
-        where TMap : struct, IMapDimensions
     {
-        // A quarter of spread times the Laplacians, which are q^2 (8 - 2 axes - 8 q) and q^3 (16 - 4 axes - 24 q).
-        TWide q = TWide.Broadcast(1f) / distance, square = q * q, change = spread * square;
-        TWide first = TWide.NegatedMultiplyAdd(q, TWide.Broadcast(2f), TWide.Broadcast(2 - (0.5f * TMap.Count)));
-        TWide second = TWide.NegatedMultiplyAdd(q, TWide.Broadcast(6f), TWide.Broadcast(4 - TMap.Count));
-        push = TWide.MultiplyAdd(change * q, second, square);
-        return TWide.MultiplyAdd(change, first, q);
+        TWide one = TWide.Broadcast(1f), q = one / distance, push = q * q;
+        TWide change = TWide.MultiplyAdd(q * square, TWide.Broadcast(4f), TWide.Zero - trace);
+        radial = push * TWide.MultiplyAdd(q, TWide.MultiplyAdd(change, TWide.Broadcast(3f), trace), one);
+        along = push * q * TWide.Broadcast(-4f);
+        return TWide.MultiplyAdd(push, change, q);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TWide Square<TWide>(TWide distance)
-        where TWide : unmanaged, IWide<TWide> => distance - TWide.Broadcast(1f);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TWide LogBase<TWide>(TWide distance)
@@ -136,20 +125,13 @@ internal readonly struct StudentKernel(double degreesOfFreedom) : ITsneKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TWide SpreadWeight<TWide, TMap>(TWide distance, TWide spread, out TWide push)
+    public TWide SpreadWeight<TWide>(TWide distance, TWide trace, TWide square, out TWide radial, out TWide along)
         where TWide : unmanaged, IWide<TWide>
-        where TMap : struct, IMapDimensions
     {
-        TWide w = Derivatives(distance, out TWide middle, out TWide first, out TWide second);
-        spread *= TWide.Broadcast(0.25f);
-        push = TWide.MultiplyAdd(spread, TWide.MultiplyAdd(second, distance, first * TWide.Broadcast(TMap.Count + 2)), middle);
-        return TWide.MultiplyAdd(
-            spread * TWide.Broadcast(Slope), TWide.MultiplyAdd(first, distance, middle * TWide.Broadcast(TMap.Count)), w);
+        TWide half = TWide.Broadcast(0.5f), w = Derivatives(distance, out TWide push, out along, out TWide second);
+        radial = TWide.MultiplyAdd(half, TWide.MultiplyAdd(along, trace, second * square), push);
+        return TWide.MultiplyAdd(TWide.Broadcast(0.5f * Slope), TWide.MultiplyAdd(push, trace, along * square), w);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TWide Square<TWide>(TWide distance)
-        where TWide : unmanaged, IWide<TWide> => distance;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TWide LogBase<TWide>(TWide distance)
