@@ -13,9 +13,14 @@ internal sealed unsafe class FftField : IDisposable
     private AlignedBuffer<float> _density = new(1);
     private AlignedBuffer<float> _fields = new(1);
     private FftGrid _grid;
+    private readonly int _longest;
     private int _lanes;
 
-    public FftField(int dimensions, double degreesOfFreedom, FftInterpolation interpolation)
+    /// <param name="dimensions">1 or 2.</param>
+    /// <param name="degreesOfFreedom">nu.</param>
+    /// <param name="interpolation">The splines.</param>
+    /// <param name="points">How many points it will serve, which bounds how fine a wide grid may be.</param>
+    public FftField(int dimensions, double degreesOfFreedom, FftInterpolation interpolation, int points)
     {
         if (dimensions is < 1 or > 2)
             throw new ArgumentOutOfRangeException(nameof(dimensions), dimensions, "Interpolation on a grid takes maps of 1 or 2 axes.");
@@ -24,6 +29,7 @@ internal sealed unsafe class FftField : IDisposable
         Dimensions = dimensions;
         DegreesOfFreedom = TsneKernel.CheckDegrees(degreesOfFreedom, nameof(degreesOfFreedom));
         Interpolation = interpolation;
+        _longest = FftGrid.Longest(dimensions, points);
     }
 
     public int Dimensions { get; }
@@ -56,7 +62,7 @@ internal sealed unsafe class FftField : IDisposable
         where TKernel : struct, ITsneKernel
     {
         double extentX = (double)bounds.MostX - bounds.LeastX, extentY = (double)bounds.MostY - bounds.LeastY;
-        FftGrid grid = FftGrid.For(Dimensions, DegreesOfFreedom, extentX, extentY, Order, _grid);
+        FftGrid grid = FftGrid.For(Dimensions, DegreesOfFreedom, extentX, extentY, Order, _longest, _grid);
         Origin = (
             (float)(bounds.LeastX + ((extentX - ((grid.NodesX - Order) * (double)grid.Spacing)) / 2)),
             (float)(bounds.LeastY + ((extentY - ((grid.NodesY - Order) * (double)grid.Spacing)) / 2)));

@@ -33,6 +33,9 @@ internal readonly record struct FftGrid
     /// <summary>The longest transform of an axis: 400 MB of grids and spectra in the plane.</summary>
     private const int MostPlane = 4096, MostLine = 1 << 20;
 
+    /// <summary>The longest that few points get: a map is rarely wider than this, and if it is, by outliers.</summary>
+    private const int LeastPlane = 1024, LeastLine = 1 << 16;
+
     private FftGrid(int dimensions, float spacing, int columns, int rows)
     {
         (Dimensions, Spacing, Columns, Rows) = (dimensions, spacing, columns, rows);
@@ -74,9 +77,17 @@ internal readonly record struct FftGrid
     public static int PaddedStride(int columns) => (((columns + 15) / 16) | 1) * 16;
 
     /// <summary>
+    /// The longest transform that is worth its time for so many points: maps grow with the square root of their number, and a
+    /// few points with a far outlier must not cost as much as a million.
+    /// </summary>
+    public static int Longest(int dimensions, int points) => dimensions == 1
+        ? (int)Math.Clamp(64L * points, LeastLine, MostLine)
+        : (int)Math.Clamp(24 * Math.Sqrt(points), LeastPlane, MostPlane);
+
+    /// <summary>
     /// The grid for a map of this extent, or <paramref name="current"/> where that will do: its spectra stand already.
     /// </summary>
-    public static FftGrid For(int dimensions, double degreesOfFreedom, double extentX, double extentY, int order, FftGrid current)
+    public static FftGrid For(int dimensions, double degreesOfFreedom, double extentX, double extentY, int order, int most, FftGrid current)
     {
         double extent = Math.Max(extentX, dimensions == 1 ? 0 : extentY);
 
@@ -84,7 +95,6 @@ internal readonly record struct FftGrid
         double spacing = WidestSpacing * Math.Min(Math.Sqrt(degreesOfFreedom), 1.25);
         if (extent < LeastNodes * spacing)
             spacing = Math.Max(spacing * Math.Pow(2, -Math.Ceiling(2 * Math.Log2(LeastNodes * spacing / Math.Max(extent, 1e-30))) / 2), LeastSpacing);
-        int most = dimensions == 1 ? MostLine : MostPlane;
         double widest = extent * Headroom / ((most / 2) - Fade - order - 2);
         if (widest > spacing)
             spacing = current.Dimensions == dimensions && current.Spacing >= widest / Headroom && current.Spacing <= 2 * widest ? current.Spacing : widest;

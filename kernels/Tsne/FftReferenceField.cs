@@ -25,7 +25,7 @@ public sealed unsafe class FftReferenceField : ITsneReferenceField
     public FftReferenceField(MatrixView<float> reference, double degreesOfFreedom = 1)
     {
         MapDimensions.Check(reference, nameof(reference));
-        _field = new FftField((int)reference.Rows, degreesOfFreedom, FftInterpolation.Cubic);
+        _field = new FftField((int)reference.Rows, degreesOfFreedom, FftInterpolation.Cubic, int.MaxValue);
         ReferencePoints = (int)reference.Columns;
         _reference = new AlignedBuffer<float>(reference.Rows * reference.Columns);
         for (int axis = 0; axis < Dimensions; axis++)

@@ -20,9 +20,9 @@ public enum FftInterpolation
 /// out of the kernels' spectra, which are kept while the size of the grid stands: one real transform of the density, and one
 /// for each axis of the force. Z comes from the spectra by Parseval's theorem.</para>
 /// <para>Error: the root mean square of the error of the forces is below 1e-3 of theirs (5e-3 with quadratic splines), that
-/// of Z below 1e-4 of Z, measured on maps in all phases (tests). In the plane a map wider than about 500 is covered by wider
-/// spacings, and the error grows with them: a map of which a few points are that far away is better served by
-/// <c>BarnesHutRepulsion</c>. Never NaN for finite coordinates.</para>
+/// of Z below 1e-4 of Z, measured on maps in all phases (tests). In the plane a map wider than about 125 (up to 1,800
+/// points) to 500 (from 29,000 on) is covered by wider spacings, and the error grows with them: a map of which a few points
+/// are that far away is better served by <see cref="BarnesHutRepulsion"/>. Never NaN for finite coordinates.</para>
 /// <para>The result is the same for any number of threads and from call to call; it depends on the instruction-set level in
 /// the last bits.</para>
 /// <para>Source: Linderman et al., Fast interpolation-based t-SNE, Nature Methods 16 (2019); the splines and their
@@ -44,7 +44,7 @@ public sealed unsafe class FftRepulsion : ITsneRepulsion
     {
         ArgumentOutOfRangeException.ThrowIfNegative(points);
         Points = points;
-        _field = new FftField(dimensions, degreesOfFreedom, interpolation);
+        _field = new FftField(dimensions, degreesOfFreedom, interpolation, points);
         _points = new FftPoints(points, dimensions);
     }
 

@@ -48,7 +48,7 @@ public sealed unsafe class FftRepulsionTests(IsaLevel level) : IsaFixture(level)
         using TestMap shape = Clusters(2, Points, 1, 0.2), map = new(2, Points), force = new(2, Points);
         for (int step = 0; step < 60; step++)
         {
-            double scale = 1e-3 * Math.Pow(10, 5 * Math.Sin(Math.PI * step / 59));
+            double scale = 1e-3 * Math.Pow(10, 4.5 * Math.Sin(Math.PI * step / 59));
             for (int i = 0; i < Points; i++)
                 (map[0, i], map[1, i]) = ((float)((shape[0, i] * scale) + (3 * step)), (float)(shape[1, i] * scale * 0.3));
             repulsion.Compute(map.View, force.View);
