@@ -46,7 +46,7 @@ internal static unsafe class TsneJudge
         return sums.Sum() - n;
     }
 
-    /// <summary>exaggeration * attraction - repulsion / Z in double, without the factor 4: the gradient's direction.</summary>
+    /// <summary>Sum over j of p_ij q_ij (y_i - y_j) for each point.</summary>
     public static void Attraction(CsrMatrix joint, double[] x, double[] y, double[] forceX, double[] forceY)
     {
         for (int i = 0; i < joint.Rows; i++)

@@ -93,7 +93,7 @@ internal sealed unsafe class TsneProblem : IDisposable
         return Make(Directory.CreateTempSubdirectory("tsne-").FullName, temporary: true, First(all, points), First(starts, points), affinities);
     }
 
-    /// <summary>The first points of this problem as a problem of their own.</summary>
+    /// <summary>A copy of the first rows of a matrix.</summary>
     public static FloatMatrix First(FloatMatrix matrix, int rows)
     {
         FloatMatrix first = new(rows, matrix.Columns);
