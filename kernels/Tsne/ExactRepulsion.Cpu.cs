@@ -47,6 +47,7 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap, TKernel>(
     where TMap : struct, IMapDimensions
     where TKernel : struct, ITsneKernel
 {
+    private const float FarAway = 1e18f;
 
     public void Invoke(int worker, nint start, nint end)
     {
@@ -117,11 +118,13 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap, TKernel>(
         TWide one = TWide.Broadcast(1f), sumQ = TWide.Zero;
         TWide x0 = TWide.Broadcast(map[i]), y0 = TMap.Count > 1 ? TWide.Broadcast(y[i]) : one, z0 = TMap.Count > 2 ? TWide.Broadcast(z[i]) : one;
 
-        // Where a block has an odd number of points the last row stands in for the second one, at weight 0.
+        // Where a block has an odd number of points a far one stands in for the second row, or, where that would count, the
+        // first one again at weight 0, which takes a register more.
         bool two = i + 1 < rowEnd;
         nint second = two ? i + 1 : i;
-        TWide count1 = TWide.Broadcast(two ? 1f : 0f);
-        TWide x1 = TWide.Broadcast(map[second]), y1 = TMap.Count > 1 ? TWide.Broadcast(y[second]) : one;
+        bool far = TKernel.VanishesFar && !two;
+        TWide count1 = TKernel.VanishesFar ? one : TWide.Broadcast(two ? 1f : 0f);
+        TWide x1 = TWide.Broadcast(far ? FarAway : map[second]), y1 = TMap.Count > 1 ? TWide.Broadcast(far ? FarAway : y[second]) : one;
         TWide ax0 = TWide.Zero, ay0 = TWide.Zero, az0 = TWide.Zero, ax1 = TWide.Zero, ay1 = TWide.Zero;
         for (nint j = start; j < end; j += TWide.Lanes)
         {

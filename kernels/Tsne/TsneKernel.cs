@@ -14,6 +14,9 @@ internal interface ITsneKernel
     static abstract TWide Start<TWide>()
         where TWide : unmanaged, IWide<TWide>;
 
+    /// <summary>Whether w and the push of points 1e18 apart are nothing beside those of any points that maps may hold.</summary>
+    static abstract bool VanishesFar { get; }
+
     /// <summary>w and the push w / t, from <see cref="Start"/> plus the squared distance; both times <paramref name="count"/>, which is 1 or 0.</summary>
     TWide Weight<TWide>(TWide count, TWide distance, out TWide push)
         where TWide : unmanaged, IWide<TWide>;
@@ -48,6 +51,8 @@ internal readonly struct CauchyKernel : ITsneKernel
     public static TWide Start<TWide>()
         where TWide : unmanaged, IWide<TWide> => TWide.Broadcast(1f);
 
+    public static bool VanishesFar => true; // 1e-36 and less than a float can hold
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TWide Weight<TWide>(TWide count, TWide distance, out TWide push)
         where TWide : unmanaged, IWide<TWide>
@@ -75,10 +80,10 @@ internal readonly struct CauchyKernel : ITsneKernel
         where TWide : unmanaged, IWide<TWide>
     {
         TWide one = TWide.Broadcast(1f), q = one / distance, push = q * q;
-        TWide change = TWide.MultiplyAdd(q * square, TWide.Broadcast(4f), TWide.Zero - trace);
-        radial = push * TWide.MultiplyAdd(q, TWide.MultiplyAdd(change, TWide.Broadcast(3f), trace), one);
+        TWide change = TWide.NegatedMultiplyAdd(q * square, TWide.Broadcast(4f), trace);
+        radial = push * TWide.MultiplyAdd(q, TWide.NegatedMultiplyAdd(change, TWide.Broadcast(3f), trace), one);
         along = push * q * TWide.Broadcast(-4f);
-        return TWide.MultiplyAdd(push, change, q);
+        return TWide.NegatedMultiplyAdd(push, change, q);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -100,6 +105,8 @@ internal readonly struct StudentKernel(double degreesOfFreedom) : ITsneKernel
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TWide Start<TWide>()
         where TWide : unmanaged, IWide<TWide> => TWide.Zero;
+
+    public static bool VanishesFar => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TWide Weight<TWide>(TWide count, TWide distance, out TWide push)
