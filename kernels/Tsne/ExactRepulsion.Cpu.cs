@@ -129,7 +129,7 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap, TKernel>(
         for (nint j = start; j < end; j += TWide.Lanes)
         {
             TWide xj = TWide.Load(map + j), yj = TMap.Count > 1 ? TWide.Load(y + j) : one, zj = TMap.Count > 2 ? TWide.Load(z + j) : one;
-            sumQ += Pair(kernel, one, x0, y0, z0, xj, yj, zj, out TWide gx, out TWide gy, out TWide gz);
+            sumQ += Pair(kernel, one, one, x0, y0, z0, xj, yj, zj, out TWide gx, out TWide gy, out TWide gz);
             ax0 -= gx;
             if (TMap.Count > 1)
                 ay0 -= gy;
@@ -137,7 +137,7 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap, TKernel>(
                 az0 -= gz;
             if (TMap.RowsAtOnce > 1)
             {
-                sumQ += Pair(kernel, count1, x1, y1, z0, xj, yj, zj, out TWide hx, out TWide hy, out _);
+                sumQ += Pair(kernel, count1, one, x1, y1, z0, xj, yj, zj, out TWide hx, out TWide hy, out _);
                 ax1 -= hx;
                 gx += hx;
                 if (TMap.Count > 1)
@@ -179,7 +179,7 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap, TKernel>(
         {
             TWide weight = TWide.SelectLess(TWide.Broadcast(row - j), TWide.Ramp, inside, TWide.Zero);
             TWide xi = TWide.Broadcast(map[row]), yi = TWide.Broadcast(y[row]), zi = TWide.Broadcast(z[row]);
-            TWide q = Pair(kernel, weight, xi, yi, zi, xj, yj, zj, out TWide gx, out TWide gy, out TWide gz);
+            TWide q = Pair(kernel, weight, one, xi, yi, zi, xj, yj, zj, out TWide gx, out TWide gy, out TWide gz);
             Vector128<float> sums = TWide.Sum4(TWide.Zero - gx, TWide.Zero - gy, TWide.Zero - gz, q);
             AddToRow(rowForce, forceStride, row, sums);
             sum += sums[3];
@@ -209,10 +209,10 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap, TKernel>(
     /// <summary>The weight w of d = y_j - y_i, and the force w / t d on j. The count is 1 for pairs that count, else 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TWide Pair(
-        TKernel kernel, TWide count, TWide xi, TWide yi, TWide zi, TWide xj, TWide yj, TWide zj, out TWide gx, out TWide gy, out TWide gz)
+        TKernel kernel, TWide count, TWide one, TWide xi, TWide yi, TWide zi, TWide xj, TWide yj, TWide zj, out TWide gx, out TWide gy, out TWide gz)
     {
         TWide dx = xj - xi, dy = TWide.Zero, dz = TWide.Zero;
-        TWide distance = TWide.MultiplyAdd(dx, dx, TKernel.Start<TWide>());
+        TWide distance = TWide.MultiplyAdd(dx, dx, TKernel.StartFrom(one));
         if (TMap.Count > 1)
         {
             dy = yj - yi;

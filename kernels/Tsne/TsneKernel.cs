@@ -14,6 +14,10 @@ internal interface ITsneKernel
     static abstract TWide Start<TWide>()
         where TWide : unmanaged, IWide<TWide>;
 
+    /// <summary>The same from a 1 that the caller has in a register: a second one would take another.</summary>
+    static abstract TWide StartFrom<TWide>(TWide one)
+        where TWide : unmanaged, IWide<TWide>;
+
     /// <summary>Whether w and the push of points 1e18 apart are nothing beside those of any points that maps may hold.</summary>
     static abstract bool VanishesFar { get; }
 
@@ -50,6 +54,10 @@ internal readonly struct CauchyKernel : ITsneKernel
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TWide Start<TWide>()
         where TWide : unmanaged, IWide<TWide> => TWide.Broadcast(1f);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide StartFrom<TWide>(TWide one)
+        where TWide : unmanaged, IWide<TWide> => one;
 
     public static bool VanishesFar => true; // 1e-36 and less than a float can hold
 
@@ -104,6 +112,10 @@ internal readonly struct StudentKernel(double degreesOfFreedom) : ITsneKernel
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TWide Start<TWide>()
+        where TWide : unmanaged, IWide<TWide> => TWide.Zero;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide StartFrom<TWide>(TWide one)
         where TWide : unmanaged, IWide<TWide> => TWide.Zero;
 
     public static bool VanishesFar => false;
