@@ -123,7 +123,7 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap, TKernel>(
         bool two = i + 1 < rowEnd;
         nint second = two ? i + 1 : i;
         bool far = TKernel.VanishesFar && !two;
-        TWide count1 = TKernel.VanishesFar ? one : TWide.Broadcast(two ? 1f : 0f);
+        TWide count1 = TWide.Broadcast(two ? 1f : 0f);
         TWide x1 = TWide.Broadcast(far ? FarAway : map[second]), y1 = TMap.Count > 1 ? TWide.Broadcast(far ? FarAway : y[second]) : one;
         TWide ax0 = TWide.Zero, ay0 = TWide.Zero, az0 = TWide.Zero, ax1 = TWide.Zero, ay1 = TWide.Zero;
         for (nint j = start; j < end; j += TWide.Lanes)
@@ -137,7 +137,7 @@ internal readonly unsafe struct RepulsionTiles<TWide, TMap, TKernel>(
                 az0 -= gz;
             if (TMap.RowsAtOnce > 1)
             {
-                sumQ += Pair(kernel, count1, one, x1, y1, z0, xj, yj, zj, out TWide hx, out TWide hy, out _);
+                sumQ += Pair(kernel, TKernel.VanishesFar ? one : count1, one, x1, y1, z0, xj, yj, zj, out TWide hx, out TWide hy, out _);
                 ax1 -= hx;
                 gx += hx;
                 if (TMap.Count > 1)
