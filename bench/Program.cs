@@ -23,7 +23,7 @@ static Command CompareCommand()
     families.AcceptOnlyFromAmong(["all", .. names]);
     Option<bool> quick = new("--quick") { Description = "Small sizes and few repetitions: shows that it runs." };
     Option<FileInfo?> file = OutputOption();
-    Option<bool> save = SaveOption("compare.md");
+    Option<bool> save = SaveOption("FAMILY.md, or compare.md for several families,");
     Command command = new("compare", "Our kernels, the peers found on this machine and the limits, as Markdown tables. Libraries and programs outside the system's folders are named by FAISS_C, USEARCH_C, NUMKONG, PYTHON, WORD2VEC, PWORD2VEC, FIT_SNE and ONEDAL_TSNE.") { families, quick, file, save };
     command.SetAction(result =>
     {
@@ -32,7 +32,7 @@ static Command CompareCommand()
             chosen = names;
         if (chosen.Length == 0)
             return Fail("This build has no comparison.");
-        return WithOutput(result.GetValue(file), result.GetValue(save), "compare.md", output =>
+        return WithOutput(result.GetValue(file), result.GetValue(save), chosen.Length == 1 ? $"{chosen[0]}.md" : "compare.md", output =>
             Comparisons.Run($"Comparison: {string.Join(", ", chosen)}", chosen.Select(name => (name, Comparisons.All[name])), result.GetValue(quick), output));
     });
     return command;
@@ -170,7 +170,7 @@ static void Report<TFunction>(string? only, IsaLevel[] levels, int stride, Worke
 
 static Option<FileInfo?> OutputOption() => new("--output", "-o") { Description = "Also write the Markdown to this file." };
 
-static Option<bool> SaveOption(string name) => new("--save") { Description = $"Also write it to bench/results/{MachineInfo.CpuFolder}/{name} under the current folder." };
+static Option<bool> SaveOption(string name) => new("--save") { Description = $"Also write it to {name} in bench/results/{MachineInfo.CpuFolder} under the current folder." };
 
 static int WithOutput(FileInfo? file, bool save, string name, Func<TextWriter, int> measure)
 {
