@@ -79,38 +79,6 @@ public sealed unsafe class CsrMatrix
 
     internal float* ValuesPointer => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_values));
 
-    /// <summary>The transpose. Within its rows the columns ascend, and equal ones keep their order.</summary>
-    /// <param name="pool">Threads to work on; none means the caller's only. The result does not depend on their number.</param>
-    public CsrMatrix Transpose(WorkerPool? pool = null)
-    {
-        // Each chunk of rows counts its elements per column, gets its own places in the destination, and scatters.
-        int chunks = Count < 100_000 ? 1 : 8;
-        CsrMatrix result = new(Rows, Columns, Count);
-        using Scratch<int> places = new((nint)chunks * Columns);
-        new Span<int>(places.Pointer, checked(chunks * Columns)).Clear();
-        TransposeBody body = new(this, result, places.Pointer, chunks, scatter: false);
-        pool ??= WorkerPool.Serial;
-        pool.For(chunks, 1, ref body);
-
-        int place = 0;
-        for (int column = 0; column < Columns; column++)
-        {
-            result._rowOffsets[column] = place;
-            for (int chunk = 0; chunk < chunks; chunk++)
-            {
-                int* slot = places.Pointer + ((nint)chunk * Columns) + column;
-                int count = *slot;
-                *slot = place;
-                place += count;
-            }
-        }
-
-        result._rowOffsets[Columns] = place;
-        body = new(this, result, places.Pointer, chunks, scatter: true);
-        pool.For(chunks, 1, ref body);
-        return result;
-    }
-
     /// <summary>
     /// Copies the rows in another order, and names the columns by their places in it. Within a row the elements keep theirs.
     /// </summary>
@@ -176,40 +144,6 @@ public sealed unsafe class CsrMatrix
                 for (long t = 0; t < count; t++)
                     to[t] = ranks[from[t]];
                 Buffer.MemoryCopy(source.ValuesPointer + first, destination.ValuesPointer + place, count * sizeof(float), count * sizeof(float));
-            }
-        }
-    }
-
-    private readonly struct TransposeBody(CsrMatrix source, CsrMatrix destination, int* places, int chunks, bool scatter) : IRangeBody
-    {
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public void Invoke(int worker, nint start, nint end)
-        {
-            long* offsets = source.OffsetsPointer;
-            int* columns = source.ColumnsPointer;
-            for (nint chunk = start; chunk < end; chunk++)
-            {
-                int* mine = places + (chunk * source.Columns);
-                int rowStart = (int)(source.Rows * (long)chunk / chunks), rowEnd = (int)(source.Rows * (long)(chunk + 1) / chunks);
-                if (!scatter)
-                {
-                    for (long t = offsets[rowStart]; t < offsets[rowEnd]; t++)
-                        mine[columns[t]]++;
-                    continue;
-                }
-
-                float* values = source.ValuesPointer;
-                int* rowsOut = destination.ColumnsPointer;
-                float* valuesOut = destination.ValuesPointer;
-                for (int row = rowStart; row < rowEnd; row++)
-                {
-                    for (long t = offsets[row]; t < offsets[row + 1]; t++)
-                    {
-                        int place = mine[columns[t]]++;
-                        rowsOut[place] = row;
-                        valuesOut[place] = values[t];
-                    }
-                }
             }
         }
     }

@@ -85,6 +85,11 @@ internal sealed class MapArguments
         DefaultValueFactory = _ => "auto",
     };
 
+    private readonly Option<float?> _finalLearningRate = new("--final-learning-rate")
+    {
+        Description = "The same in the second phase [default: that of the first]; rows / 4, openTSNE's, converges in fewer iterations",
+    };
+
     private readonly Option<double> _degreesOfFreedom = new("--dof")
     {
         Description = "Degrees of freedom of the map's kernel; below 1 for finer clusters",
@@ -100,7 +105,7 @@ internal sealed class MapArguments
     {
         foreach (Option option in (Option[])[
             _perplexity, _metric, _components, _neighbors, _dimensions, _init, _method, _theta, _iterations, _earlyIterations,
-            _earlyExaggeration, _exaggeration, _learningRate, _degreesOfFreedom, _listed])
+            _earlyExaggeration, _exaggeration, _learningRate, _finalLearningRate, _degreesOfFreedom, _listed])
         {
             command.Add(option);
         }
@@ -146,6 +151,7 @@ internal sealed class MapArguments
             EarlyExaggeration = parsed.GetValue(_earlyExaggeration),
             Exaggeration = parsed.GetValue(_exaggeration),
             LearningRate = rate.Equals("auto", StringComparison.OrdinalIgnoreCase) ? null : (float)Number(_learningRate, rate, "auto or a number"),
+            FinalLearningRate = parsed.GetValue(_finalLearningRate),
             DegreesOfFreedom = parsed.GetValue(_degreesOfFreedom),
             Threads = common.Threads(parsed),
             Seed = common.Seed(parsed),

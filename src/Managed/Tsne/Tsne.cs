@@ -173,6 +173,7 @@ public static unsafe class Tsne
             Iterations = options.Iterations - early,
             Exaggeration = options.Exaggeration,
             Momentum = options.FinalMomentum,
+            LearningRate = options.FinalLearningRate ?? phase.LearningRate,
             IterationsWithoutProgress = options.IterationsWithoutProgress,
         };
         embedding.Optimize(phase, progress, cancellationToken);

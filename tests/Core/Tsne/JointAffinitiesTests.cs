@@ -109,20 +109,6 @@ public sealed unsafe class JointAffinitiesTests
 public sealed class CsrMatrixTests
 {
     [Test]
-    public void TheTransposeHasItsRowsInOrder()
-    {
-        CsrMatrix matrix = new(4, [0, 2, 2, 5], [3, 0, 1, 3, 0], [1, 2, 3, 4, 5]);
-        CsrMatrix transpose = matrix.Transpose();
-        Assert.Multiple(() =>
-        {
-            Assert.That((transpose.Rows, transpose.Columns, transpose.Count), Is.EqualTo((4, 3, 5)));
-            Assert.That(transpose.RowOffsets.ToArray(), Is.EqualTo(new long[] { 0, 2, 3, 3, 5 }));
-            Assert.That(transpose.ColumnIndices.ToArray(), Is.EqualTo(new[] { 0, 2, 2, 0, 2 }));
-            Assert.That(transpose.Values.ToArray(), Is.EqualTo(new float[] { 2, 5, 3, 1, 4 }));
-        });
-    }
-
-    [Test]
     public void BadArraysAreNamed()
     {
         Assert.Multiple(() =>

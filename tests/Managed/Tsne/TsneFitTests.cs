@@ -199,6 +199,7 @@ public sealed class TsneFitTests
             (new() { Iterations = -1 }, nameof(TsneOptions.Iterations)),
             (new() { LearningRate = 0 }, nameof(TsneOptions.LearningRate)),
             (new() { LearningRate = float.NaN }, nameof(TsneOptions.LearningRate)),
+            (new() { FinalLearningRate = -1 }, nameof(TsneOptions.FinalLearningRate)),
             (new() { InitialMomentum = 1 }, nameof(TsneOptions.InitialMomentum)),
             (new() { FinalMomentum = -0.1f }, nameof(TsneOptions.FinalMomentum)),
             (new() { Exaggeration = 0 }, nameof(TsneOptions.Exaggeration)),
@@ -222,6 +223,20 @@ public sealed class TsneFitTests
             foreach ((TsneOptions options, string name) in bad)
                 Assert.That(() => Tsne.Fit(data, options), Throws.InstanceOf<ArgumentOutOfRangeException>().With.Property("ParamName").EqualTo(name), name);
         });
+    }
+
+    [Test]
+    public void TheSecondPhaseMayHaveItsOwnLearningRate()
+    {
+        using FloatMatrix data = TsneSamples.Clusters(150);
+        TsneOptions options = new() { Perplexity = 10, Iterations = 60, EarlyExaggerationIterations = 30, LearningRate = 20, MinGradientNorm = 0 };
+        TsneEmbedding fitted = Tsne.Fit(data, options with { FinalLearningRate = 90 });
+        using FloatMatrix start = Tsne.Initialize(data.View, options);
+        TsneEmbedding stepped = new(TsneAffinities.FromData(data, 10), start);
+        stepped.Optimize(30, 12, 0.5f, 20);
+        stepped.Optimize(30, 1, 0.8f, 90);
+        Assert.That(TsneSamples.Values(fitted), Is.EqualTo(TsneSamples.Values(stepped)));
+        Assert.That(TsneSamples.Values(Tsne.Fit(data, options)), Is.Not.EqualTo(TsneSamples.Values(stepped)));
     }
 
     [TestCase(10, 12, 50)]
