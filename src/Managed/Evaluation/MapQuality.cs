@@ -42,7 +42,7 @@ public static unsafe class MapQuality
         int? threads = null,
         CancellationToken cancellationToken = default)
     {
-        TsneOptions.CheckDefined(metric, nameof(metric));
+        DataChecks.Defined(metric, nameof(metric));
         Check(data.Rows, map, sample);
         DataChecks.Finite(data, nameof(data));
         SimilarityMetric similarity = TsneAffinities.SearchMetric(metric);
@@ -148,7 +148,7 @@ public static unsafe class MapQuality
         int? threads = null,
         CancellationToken cancellationToken = default)
     {
-        TsneOptions.CheckDefined(metric, nameof(metric));
+        DataChecks.Defined(metric, nameof(metric));
         Check(data.Rows, map, sample);
         if (neighbors < 1 || neighbors >= data.Rows)
             throw new ArgumentOutOfRangeException(nameof(neighbors), neighbors, $"There must be 1 to {data.Rows - 1} neighbours of {data.Rows} points.");

@@ -101,8 +101,8 @@ public sealed unsafe class NeighborGraph : IDisposable
         options ??= new NeighborOptions();
         options.Validate();
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
-        TsneOptions.CheckDefined(metric, nameof(metric));
-        TsneOptions.CheckDefined(method, nameof(method));
+        DataChecks.Defined(metric, nameof(metric));
+        DataChecks.Defined(method, nameof(method));
         if (data.Rows > int.MaxValue)
             throw new ArgumentException($"There may be {int.MaxValue} rows at most and there are {data.Rows}.", nameof(data));
         DataChecks.Finite(data, nameof(data));

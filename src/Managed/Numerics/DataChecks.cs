@@ -25,4 +25,12 @@ internal static unsafe class DataChecks
         if (threads is < 1 or > 1024)
             throw new ArgumentOutOfRangeException(name, threads, "The number of threads must be 1 to 1024.");
     }
+
+    /// <summary>Throws unless a value is a named one of its enumeration.</summary>
+    public static void Defined<TEnum>(TEnum value, string name)
+        where TEnum : struct, Enum
+    {
+        if (!Enum.IsDefined(value))
+            throw new ArgumentOutOfRangeException(name, value, $"Not a value of {typeof(TEnum).Name}.");
+    }
 }

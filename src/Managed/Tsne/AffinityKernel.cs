@@ -50,7 +50,7 @@ public abstract record AffinityKernel
     public static AffinityKernel Uniform(int neighbors = 30, AffinitySymmetry symmetry = AffinitySymmetry.Max)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(neighbors, 1);
-        TsneOptions.CheckDefined(symmetry, nameof(symmetry));
+        DataChecks.Defined(symmetry, nameof(symmetry));
         return new UniformKernel(neighbors, symmetry);
     }
 

@@ -84,7 +84,7 @@ public sealed unsafe class TsneAffinities
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kernel);
-        TsneOptions.CheckDefined(metric, nameof(metric));
+        DataChecks.Defined(metric, nameof(metric));
         kernel.CheckPoints(data.Rows - 1, data.Rows);
         NeighborOptions options = new() { Threads = CheckedThreads(threads) };
         NeighborGraph graph = NeighborGraph.Build(

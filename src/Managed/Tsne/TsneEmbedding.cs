@@ -21,7 +21,7 @@ public sealed unsafe partial class TsneEmbedding
     public const int ReportInterval = 50;
 
     // Far above any map that is worth drawing, far below where squares of distances lose their meaning.
-    private const float LargestCoordinate = 1e9f;
+    internal const float LargestCoordinate = 1e9f;
 
     // Map, velocity, gains, attraction, repulsion.
     private const int Parts = 5;
@@ -56,7 +56,7 @@ public sealed unsafe partial class TsneEmbedding
         double theta = 0.5)
     {
         ArgumentNullException.ThrowIfNull(affinities);
-        TsneOptions.CheckDefined(method, nameof(method));
+        DataChecks.Defined(method, nameof(method));
         if (start.Columns is < 1 or > 3)
             throw new ArgumentException($"A map has 1 to 3 axes, and the start has {start.Columns} columns.", nameof(start));
         if (start.Rows != affinities.Points)

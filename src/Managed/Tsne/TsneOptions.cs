@@ -207,10 +207,10 @@ public sealed record TsneOptions
         TsneKernel.CheckDegrees(DegreesOfFreedom, nameof(DegreesOfFreedom));
         CheckLimits(MinGain, MaxStepNorm, MinGradientNorm, IterationsWithoutProgress, CallbackInterval);
         CheckTheta(Theta, nameof(Theta));
-        CheckDefined(Initialization, nameof(Initialization));
-        CheckDefined(Metric, nameof(Metric));
-        CheckDefined(Neighbors, nameof(Neighbors));
-        CheckDefined(Method, nameof(Method));
+        DataChecks.Defined(Initialization, nameof(Initialization));
+        DataChecks.Defined(Metric, nameof(Metric));
+        DataChecks.Defined(Neighbors, nameof(Neighbors));
+        DataChecks.Defined(Method, nameof(Method));
         DataChecks.Threads(Threads, nameof(Threads));
     }
 
@@ -252,12 +252,5 @@ public sealed record TsneOptions
     {
         if (!(theta >= 0 && theta <= 1))
             throw new ArgumentOutOfRangeException(name, theta, "Theta must be 0 to 1.");
-    }
-
-    internal static void CheckDefined<TEnum>(TEnum value, string name)
-        where TEnum : struct, Enum
-    {
-        if (!Enum.IsDefined(value))
-            throw new ArgumentOutOfRangeException(name, value, $"Not a value of {typeof(TEnum).Name}.");
     }
 }

@@ -22,8 +22,6 @@ public sealed unsafe class TsnePartialEmbedding
     // Points per range; it fixes the order in which squares are added up.
     private const int Grain = 512;
 
-    private const float LargestCoordinate = 1e9f;
-
     // Map, velocity, gains, attraction, repulsion.
     private const int Parts = 5;
 
@@ -48,7 +46,7 @@ public sealed unsafe class TsnePartialEmbedding
     {
         ArgumentNullException.ThrowIfNull(reference);
         ArgumentNullException.ThrowIfNull(affinities);
-        TsneOptions.CheckDefined(method, nameof(method));
+        DataChecks.Defined(method, nameof(method));
         TsneOptions.CheckTheta(theta, nameof(theta));
         DataChecks.Threads(threads ?? Environment.ProcessorCount, nameof(threads));
         if (affinities.Columns != reference.Points)
@@ -256,9 +254,9 @@ public sealed unsafe class TsnePartialEmbedding
             float shorten = length > settings.MaxStepNorm ? (float)(settings.MaxStepNorm / length) : 1f;
             for (int axis = 0; axis < Dimensions; axis++)
             {
-                float by = Math.Clamp(step[axis] * shorten, -LargestCoordinate, LargestCoordinate);
+                float by = Math.Clamp(step[axis] * shorten, -TsneEmbedding.LargestCoordinate, TsneEmbedding.LargestCoordinate);
                 velocity.Row(axis)[i] = by;
-                map.Row(axis)[i] = Math.Clamp(map.Row(axis)[i] + by, -LargestCoordinate, LargestCoordinate);
+                map.Row(axis)[i] = Math.Clamp(map.Row(axis)[i] + by, -TsneEmbedding.LargestCoordinate, TsneEmbedding.LargestCoordinate);
             }
         }
 

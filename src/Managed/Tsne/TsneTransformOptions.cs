@@ -103,8 +103,8 @@ public sealed record TsneTransformOptions
         if (!(Perplexity >= 1 && double.IsFinite(Perplexity)))
             throw new ArgumentOutOfRangeException(nameof(Perplexity), Perplexity, "The perplexity must be at least 1.");
         if (Metric is { } metric)
-            TsneOptions.CheckDefined(metric, nameof(Metric));
-        TsneOptions.CheckDefined(Initialization, nameof(Initialization));
+            DataChecks.Defined(metric, nameof(Metric));
+        DataChecks.Defined(Initialization, nameof(Initialization));
         ArgumentOutOfRangeException.ThrowIfLessThan(StartNeighbors, 1);
         TsneOptions.CheckPositive(EarlyExaggeration, nameof(EarlyExaggeration));
         ArgumentOutOfRangeException.ThrowIfNegative(EarlyExaggerationIterations);
@@ -116,7 +116,7 @@ public sealed record TsneTransformOptions
         if (!(MaxGradientNorm > 0))
             throw new ArgumentOutOfRangeException(nameof(MaxGradientNorm), MaxGradientNorm, "The largest gradient must be above 0; infinity for no bound.");
         TsneOptions.CheckLimits(MinGain, MaxStepNorm, 0, null, CallbackInterval);
-        TsneOptions.CheckDefined(Method, nameof(Method));
+        DataChecks.Defined(Method, nameof(Method));
         TsneOptions.CheckTheta(Theta, nameof(Theta));
         DataChecks.Threads(Threads, nameof(Threads));
     }
