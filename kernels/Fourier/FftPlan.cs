@@ -23,7 +23,7 @@ internal sealed unsafe class FftPlan : IDisposable
         nint count = 0;
         for (int stage = 0, block = length; stage < _radices.Length; block /= _radices[stage++])
             count += 2 * (nint)(block / _radices[stage]) * (_radices[stage] - 1);
-        _twiddles = new AlignedBuffer<float>(Math.Max(count, 1));
+        _twiddles = new AlignedBuffer<float>(count);
         float* next = _twiddles.Pointer;
         for (int stage = 0, block = length; stage < _radices.Length; block /= _radices[stage++])
         {
@@ -49,6 +49,9 @@ internal sealed unsafe class FftPlan : IDisposable
 
     /// <summary>For each stage in turn and each j: the powers 1 to radix - 1 of exp(-2 pi i j / block), each as cosine and sine.</summary>
     public float* Twiddles => _twiddles.Pointer;
+
+    /// <summary>Behind the last of <see cref="Twiddles"/>.</summary>
+    public float* TwiddlesEnd => _twiddles.Pointer + _twiddles.Length;
 
     /// <summary>Where each frequency stands after a forward transform.</summary>
     public int[] Places { get; }

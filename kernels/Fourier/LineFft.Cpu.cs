@@ -46,12 +46,7 @@ internal static unsafe class LineFft<TWide>
     public static void Backward(FftPlan plan, float* data)
     {
         ReadOnlySpan<int> radices = plan.Radices;
-        int block = 1;
-        float* twiddles = plan.Twiddles;
-        foreach (int radix in radices)
-            block *= radix;
-        for (int stage = 0, rest = block; stage < radices.Length; rest /= radices[stage++])
-            twiddles += 2 * (nint)(rest / radices[stage]) * (radices[stage] - 1);
+        float* twiddles = plan.TwiddlesEnd;
         int span = 1;
         for (int stage = radices.Length - 1; stage >= 0; stage--)
         {

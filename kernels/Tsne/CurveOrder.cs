@@ -106,25 +106,11 @@ internal sealed unsafe class CurveOrder : IDisposable
 
     private static Box Bounds(MatrixView<float> map, WorkerPool pool)
     {
-        const int Grain = 16_384;
-        nint blocks = (map.Columns + Grain - 1) / Grain;
-        using Scratch<float> parts = new(blocks * 2 * MapDimensions.Most);
-        BoundsBody body = new() { Map = map, Parts = parts.Pointer, Grain = Grain };
-        pool.For(map.Columns, Grain, ref body);
+        float* bounds = stackalloc float[2 * MapDimensions.Most];
+        MapBounds.Compute(map, bounds, pool);
         Box box = default;
         for (int axis = 0; axis < map.Rows; axis++)
-        {
-            float least = float.PositiveInfinity, most = float.NegativeInfinity;
-            for (nint block = 0; block < blocks; block++)
-            {
-                float* part = parts.Pointer + (((block * MapDimensions.Most) + axis) * 2);
-                least = part[0] < least ? part[0] : least;
-                most = part[1] > most ? part[1] : most;
-            }
-
-            box.Set(axis, least, most, (int)map.Rows);
-        }
-
+            box.Set(axis, bounds[2 * axis], bounds[(2 * axis) + 1], (int)map.Rows);
         return box;
     }
 
@@ -158,47 +144,6 @@ internal sealed unsafe class CurveOrder : IDisposable
                 default:
                     (Z, ScaleZ) = (least, scale);
                     break;
-            }
-        }
-    }
-
-    private struct BoundsBody : IRangeBody
-    {
-        public MatrixView<float> Map;
-        public float* Parts;
-        public int Grain;
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public readonly void Invoke(int worker, nint start, nint end)
-        {
-            for (int axis = 0; axis < Map.Rows; axis++)
-            {
-                // A comparison with NaN is false, so NaN widens nothing.
-                float* row = Map.Row(axis);
-                Vector256<float> least = Vector256.Create(float.PositiveInfinity), most = -least;
-                nint i = start;
-                for (; i + Vector256<float>.Count <= end; i += Vector256<float>.Count)
-                {
-                    Vector256<float> value = Vector256.Load(row + i);
-                    least = Vector256.ConditionalSelect(Vector256.LessThan(value, least), value, least);
-                    most = Vector256.ConditionalSelect(Vector256.GreaterThan(value, most), value, most);
-                }
-
-                float low = float.PositiveInfinity, high = float.NegativeInfinity;
-                for (int lane = 0; lane < Vector256<float>.Count; lane++)
-                {
-                    low = Math.Min(low, least.GetElement(lane));
-                    high = Math.Max(high, most.GetElement(lane));
-                }
-
-                for (; i < end; i++)
-                {
-                    low = row[i] < low ? row[i] : low;
-                    high = row[i] > high ? row[i] : high;
-                }
-
-                float* part = Parts + (((start / Grain * MapDimensions.Most) + axis) * 2);
-                (part[0], part[1]) = (low, high);
             }
         }
     }

@@ -3,6 +3,15 @@ namespace EmbeddingKernels.Core;
 /// <summary>A rectangle that holds points; for maps of one axis the second is empty.</summary>
 internal readonly record struct FftBounds(float LeastX, float MostX, float LeastY, float MostY)
 {
+    /// <summary>The bounds of a map of 1 or 2 axes, NaN passed over; the origin where there are no numbers.</summary>
+    public static unsafe FftBounds Of(MatrixView<float> map, WorkerPool pool)
+    {
+        float* bounds = stackalloc float[4];
+        new Span<float>(bounds, 4).Clear();
+        MapBounds.Compute(map, bounds, pool);
+        return bounds[0] <= bounds[1] && bounds[2] <= bounds[3] ? new(bounds[0], bounds[1], bounds[2], bounds[3]) : default;
+    }
+
     public float Width => MostX - LeastX;
 
     public float Height => MostY - LeastY;

@@ -92,6 +92,13 @@ internal sealed unsafe class FftField : IDisposable
         _lanes = TWide.Lanes;
     }
 
+    /// <summary>w at the greatest distance within a region: no pair of its points has less.</summary>
+    public double LeastWeight(in FftBounds bounds)
+    {
+        double x = bounds.Width, y = Dimensions == 1 ? 0 : bounds.Height;
+        return Math.Pow(1 + (((x * x) + (y * y)) / DegreesOfFreedom), -(DegreesOfFreedom + 1) / 2);
+    }
+
     /// <summary>Convolves the density with the kernels.</summary>
     /// <param name="sums">Whether the sums of w are wanted as a field, too.</param>
     /// <param name="pool">Threads.</param>

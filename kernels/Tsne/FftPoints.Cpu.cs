@@ -24,7 +24,6 @@ internal sealed unsafe class FftPoints : IDisposable
     private readonly AlignedBuffer<float> _inOrder;
     private readonly AlignedBuffer<float> _sorted;
     private readonly AlignedBuffer<int> _order;
-    private readonly AlignedBuffer<float> _bounds;
     private AlignedBuffer<int> _places = new(1);
     private AlignedBuffer<int> _starts = new(1);
     private int _tilesX;
@@ -41,7 +40,6 @@ internal sealed unsafe class FftPoints : IDisposable
         _inOrder = new AlignedBuffer<float>(dimensions * Stride);
         _sorted = new AlignedBuffer<float>(dimensions * Stride);
         _order = new AlignedBuffer<int>(Stride);
-        _bounds = new AlignedBuffer<float>(4 * MostChunks);
     }
 
     public int Count { get; }
@@ -70,18 +68,6 @@ internal sealed unsafe class FftPoints : IDisposable
     public int TilesX => _tilesX;
 
     public int TilesY => _tilesY;
-
-    /// <summary>The least and the greatest coordinate of each axis; 0 where there are no points. NaN is passed over.</summary>
-    public FftBounds Bounds<TWide>(MatrixView<float> map, WorkerPool pool)
-        where TWide : unmanaged, IWide<TWide>
-    {
-        BoundsBody<TWide> body = new() { Map = map, Bounds = _bounds.Pointer, Chunk = Chunk };
-        pool.For(Count, Chunk, ref body);
-        Span<float> bounds = [float.PositiveInfinity, float.NegativeInfinity, float.PositiveInfinity, float.NegativeInfinity];
-        for (int i = 0; i < 4 * Chunks; i++)
-            bounds[i % 4] = i % 2 == 0 ? Math.Min(bounds[i % 4], _bounds.Pointer[i]) : Math.Max(bounds[i % 4], _bounds.Pointer[i]);
-        return bounds[0] <= bounds[1] && (Dimensions == 1 || bounds[2] <= bounds[3]) ? new(bounds[0], bounds[1], Dimensions == 1 ? 0 : bounds[2], Dimensions == 1 ? 0 : bounds[3]) : default;
-    }
 
     /// <summary>Orders the points by tiles of a grid.</summary>
     public void Sort<TWide>(MatrixView<float> map, in FftGrid grid, float originX, float originY, int order, WorkerPool pool)
@@ -134,7 +120,6 @@ internal sealed unsafe class FftPoints : IDisposable
         _inOrder.Dispose();
         _sorted.Dispose();
         _order.Dispose();
-        _bounds.Dispose();
         _places.Dispose();
         _starts.Dispose();
     }
@@ -145,50 +130,6 @@ internal sealed unsafe class FftPoints : IDisposable
             return;
         buffer.Dispose();
         buffer = new AlignedBuffer<int>(length + (length / 2));
-    }
-
-    private struct BoundsBody<TWide> : IRangeBody
-        where TWide : unmanaged, IWide<TWide>
-    {
-        public MatrixView<float> Map;
-        public float* Bounds;
-        public int Chunk;
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public readonly void Invoke(int worker, nint start, nint end)
-        {
-            float* lanes = stackalloc float[2 * TWide.Lanes];
-            for (int axis = 0; axis < Map.Rows; axis++)
-            {
-                float* row = Map.Row(axis);
-                TWide least = TWide.Broadcast(float.PositiveInfinity), most = TWide.Broadcast(float.NegativeInfinity);
-                nint i = start;
-                for (; i <= end - TWide.Lanes; i += TWide.Lanes)
-                {
-                    TWide value = TWide.Load(row + i);
-                    least = TWide.Min(value, least);
-                    most = TWide.Max(value, most);
-                }
-
-                TWide.Store(lanes, least);
-                TWide.Store(lanes + TWide.Lanes, most);
-                float low = float.PositiveInfinity, high = float.NegativeInfinity;
-                for (int lane = 0; lane < TWide.Lanes; lane++)
-                {
-                    low = Math.Min(low, lanes[lane]);
-                    high = Math.Max(high, lanes[TWide.Lanes + lane]);
-                }
-
-                for (; i < end; i++)
-                {
-                    low = row[i] < low ? row[i] : low;
-                    high = row[i] > high ? row[i] : high;
-                }
-
-                Bounds[(start / Chunk * 4) + (2 * axis)] = low;
-                Bounds[(start / Chunk * 4) + (2 * axis) + 1] = high;
-            }
-        }
     }
 
     /// <summary>Counts a chunk's points by tile; then, when every tile of every chunk has its place, puts them there.</summary>

@@ -1,13 +1,30 @@
 namespace EmbeddingKernels.Core;
 
-/// <summary>What the fields of a reference map stand for.</summary>
-internal sealed class FftFieldState
+/// <summary>What a reference field keeps from call to call.</summary>
+internal sealed class FftFieldState : IDisposable
 {
+    private FftPoints? _places;
+
     /// <summary>The region that the grid was laid under.</summary>
     public FftBounds Bounds { get; set; }
 
-    /// <summary>The level that they were made at; null before the first call.</summary>
+    /// <summary>The level that the fields were made at; null before the first call.</summary>
     public IsaLevel? Level { get; set; }
+
+    /// <summary>Memory for ordering so many points: that of the last call where it had as many.</summary>
+    public FftPoints PlacesFor(int points, int dimensions)
+    {
+        if (_places?.Count == points)
+            return _places;
+        _places?.Dispose();
+        return _places = new FftPoints(points, dimensions);
+    }
+
+    public void Dispose()
+    {
+        _places?.Dispose();
+        _places = null;
+    }
 }
 
 internal readonly unsafe struct FftReferenceAction(
@@ -29,16 +46,15 @@ internal readonly unsafe struct FftReferenceAction(
             return;
         }
 
-        using FftPoints places = new((int)points.Columns, (int)points.Rows);
-        FftBounds wanted = places.Bounds<TWide>(points, pool);
+        FftPoints places = state.PlacesFor((int)points.Columns, (int)points.Rows);
+        FftBounds wanted = FftBounds.Of(points, pool);
         if (state.Level != Isa.Level || !state.Bounds.Contains(wanted))
             Lay<TWide, TMap, TKernel>(kernel, wanted);
         places.Sort<TWide>(points, field.Grid, field.Origin.X, field.Origin.Y, field.Order, pool);
         FftPass.Gather<TMap, CubicSpline>(field, places, force, sums, pool);
 
         // The grid's rounding noise may be negative where a point is far from all others.
-        double x = state.Bounds.Width, y = TMap.Count > 1 ? state.Bounds.Height : 0;
-        double least = reference.Columns * Math.Pow(1 + (((x * x) + (y * y)) / field.DegreesOfFreedom), -(field.DegreesOfFreedom + 1) / 2);
+        double least = reference.Columns * field.LeastWeight(state.Bounds);
         for (nint i = 0; i < points.Columns; i++)
             sums[i] = Math.Max(sums[i], least);
     }
@@ -49,7 +65,7 @@ internal readonly unsafe struct FftReferenceAction(
         where TKernel : struct, ITsneKernel
     {
         using FftPoints places = new((int)reference.Columns, (int)reference.Rows);
-        FftBounds map = places.Bounds<TWide>(reference, pool);
+        FftBounds map = FftBounds.Of(reference, pool);
         float width = Math.Max(Math.Max(map.Width, map.Height), 1e-6f);
         state.Level = null;
         state.Bounds = map.Grow(Margin * width).Union(wanted).Within(map.Grow(Farthest * width));

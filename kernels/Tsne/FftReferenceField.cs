@@ -62,6 +62,7 @@ public sealed unsafe class FftReferenceField : ITsneReferenceField
     public void Dispose()
     {
         _field.Dispose();
+        _state.Dispose();
         _reference.Dispose();
     }
 }

@@ -17,23 +17,27 @@ internal unsafe struct FftRepulsionAction(FftField field, FftPoints points, Matr
             return;
         }
 
-        FftBounds bounds = points.Bounds<TWide>(map, pool);
+        if (field.Interpolation == FftInterpolation.Cubic)
+            Run<TWide, TMap, TKernel, CubicSpline>(kernel);
+        else
+            Run<TWide, TMap, TKernel, QuadraticSpline>(kernel);
+    }
+
+    private void Run<TWide, TMap, TKernel, TSpline>(TKernel kernel)
+        where TWide : unmanaged, IWide<TWide>
+        where TMap : struct, IMapDimensions
+        where TKernel : struct, ITsneKernel
+        where TSpline : struct, IFftSpline
+    {
+        FftBounds bounds = FftBounds.Of(map, pool);
         field.Place<TWide, TKernel>(bounds, kernel, pool);
         points.Sort<TWide>(map, field.Grid, field.Origin.X, field.Origin.Y, field.Order, pool);
-        if (field.Order == CubicSpline.Order)
-            FftPass.Spread<TMap, CubicSpline>(field, points, pool);
-        else
-            FftPass.Spread<TMap, QuadraticSpline>(field, points, pool);
+        FftPass.Spread<TMap, TSpline>(field, points, pool);
 
         // A point's own w, 1 each, is no part of Z. No pair is farther apart than the corners of the map.
         double sum = field.Convolve<TWide>(sums: false, pool) - points.Count;
-        double x = bounds.Width, y = bounds.Height;
-        double least = Math.Pow(1 + (((x * x) + (y * y)) / field.DegreesOfFreedom), -(field.DegreesOfFreedom + 1) / 2);
-        Sum = Math.Max(sum, points.Count * (points.Count - 1.0) * least);
-        if (field.Order == CubicSpline.Order)
-            FftPass.Gather<TMap, CubicSpline>(field, points, force, null, pool);
-        else
-            FftPass.Gather<TMap, QuadraticSpline>(field, points, force, null, pool);
+        Sum = Math.Max(sum, points.Count * (points.Count - 1.0) * field.LeastWeight(bounds));
+        FftPass.Gather<TMap, TSpline>(field, points, force, null, pool);
     }
 }
 
