@@ -79,6 +79,23 @@ internal readonly struct SigmoidRelative : IApproximation
         where TWide : unmanaged, IWide<TWide> => WideMath.Sigmoid(x);
 }
 
+internal readonly struct TanhRelative : IApproximation
+{
+    public static string Name => "Tanh";
+
+    public static string Measure => "relative, every x but 0 and NaN";
+
+    public static bool Covers(float x) => !float.IsNaN(x) && x != 0f;
+
+    public static double Exact(double x) => Math.Tanh(x);
+
+    public static double Error(float got, double exact) => Math.Abs((got - exact) / exact);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide Apply<TWide>(TWide x)
+        where TWide : unmanaged, IWide<TWide> => WideMath.Tanh(x);
+}
+
 internal readonly struct LogRelative : IApproximation
 {
     public static string Name => "Log";

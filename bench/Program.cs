@@ -133,7 +133,7 @@ static Command AccuracyCommand()
     Option<int> stride = new("--stride") { Description = "Visit every n-th float; 1 visits all 2^32 and takes minutes.", DefaultValueFactory = _ => 1 };
     Option<int> threads = new("--threads") { DefaultValueFactory = _ => Environment.ProcessorCount };
     Option<string?> only = new("--function") { Description = "One function instead of all." };
-    only.AcceptOnlyFromAmong("exp", "sigmoid", "log", "reciprocal");
+    only.AcceptOnlyFromAmong("exp", "sigmoid", "tanh", "log", "reciprocal");
     Command command = new("accuracy", "The largest error of the elementary functions at each level, over all floats.") { stride, threads, only };
     command.SetAction(result =>
     {
@@ -147,6 +147,7 @@ static Command AccuracyCommand()
         string? function = result.GetValue(only);
         Report<ExpRelative>(function, levels, step, pool);
         Report<SigmoidAbsolute>(function, levels, step, pool);
+        Report<TanhRelative>(function, levels, step, pool);
         Report<SigmoidRelative>(function, levels, step, pool);
         Report<LogRelative>(function, levels, step, pool);
         Report<ReciprocalRelative>(function, levels, step, pool);

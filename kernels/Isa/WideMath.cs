@@ -45,6 +45,24 @@ internal static class WideMath
         where TWide : unmanaged, IWide<TWide> =>
         TWide.Reciprocal(TWide.Broadcast(1f) + Exp(TWide.Zero - x));
 
+    /// <summary>tanh x, relative error below 5e-7 for all x; infinities give -1 and 1, NaN gives NaN.</summary>
+    /// <remarks>Below 0.625 the polynomial of Cephes' tanhf, from there on 1 - 2 / (1 + e^2|x|), which cancels nothing there.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide Tanh<TWide>(TWide x)
+        where TWide : unmanaged, IWide<TWide>
+    {
+        TWide one = TWide.Broadcast(1f), magnitude = TWide.Abs(x), z = x * x;
+        TWide large = TWide.Reciprocal(one + Exp(magnitude + magnitude));
+        large = one - (large + large);
+        large = TWide.SelectLess(x, TWide.Zero, TWide.Zero - large, large);
+        TWide p = TWide.Broadcast(-5.70498872745e-3f);
+        p = TWide.MultiplyAdd(p, z, TWide.Broadcast(2.06390887954e-2f));
+        p = TWide.MultiplyAdd(p, z, TWide.Broadcast(-5.37397155531e-2f));
+        p = TWide.MultiplyAdd(p, z, TWide.Broadcast(1.33314422036e-1f));
+        p = TWide.MultiplyAdd(p, z, TWide.Broadcast(-3.33332819422e-1f));
+        return TWide.SelectLess(magnitude, TWide.Broadcast(0.625f), TWide.MultiplyAdd(p * z, x, x), large);
+    }
+
     /// <summary>
     /// Natural logarithm of normal positive x, relative error below 1e-7 (8.2e-8 measured over all of them); 1 gives 0.
     /// Other inputs are the caller's to avoid: 0 and positive subnormals give a number near -88, positive infinity and NaN

@@ -19,6 +19,26 @@ public sealed class WideMathTests(IsaLevel level) : IsaFixture(level)
     public void SigmoidRelativeErrorIsBelow4e7() => AssertWorst<SigmoidRelative>(4e-7);
 
     [Test]
+    public void TanhRelativeErrorIsBelow5e7() => AssertWorst<TanhRelative>(5e-7);
+
+    [Test]
+    public void TanhIsOneAtItsEndsAndPassesNaN()
+    {
+        Assert.Multiple(() =>
+        {
+            foreach (float x in new[] { 20f, 45f, 100f, float.MaxValue, float.PositiveInfinity })
+            {
+                Assert.That(One<TanhRelative>(x), Is.EqualTo(1f), $"tanh({x})");
+                Assert.That(One<TanhRelative>(-x), Is.EqualTo(-1f), $"tanh({-x})");
+            }
+
+            Assert.That(One<TanhRelative>(0f), Is.Zero);
+            Assert.That(One<TanhRelative>(float.Epsilon), Is.EqualTo(float.Epsilon));
+            Assert.That(One<TanhRelative>(float.NaN), Is.NaN);
+        });
+    }
+
+    [Test]
     public void LogErrorIsBelow1e7() => AssertWorst<LogRelative>(1e-7);
 
     [Test]
