@@ -63,6 +63,9 @@ internal unsafe interface ITileEpilogue
 /// <summary>Where the elements of A stand for the tile: a struct type parameter.</summary>
 internal unsafe interface ITileRows
 {
+    /// <summary>Whether the elements of a row stand in runs (<see cref="TileOperands.Runs"/>); a constant for the compiler.</summary>
+    static virtual bool InRuns => false;
+
     /// <summary>Row <paramref name="i"/> at the present k, from pointers to rows 0, 3, 6 and 9 and the floats from row to row.</summary>
     static abstract float* At<TWide, TShape>(float* row0, float* row3, float* row6, float* row9, nint stride, int i)
         where TWide : unmanaged, IWide<TWide>
@@ -104,19 +107,42 @@ internal readonly unsafe struct PlainTileRows : ITileRows
     {
         row0++;
         row3++;
-        if (TShape.Rows<TWide>() == 12)
-        {
+        if (TShape.Rows<TWide>() > 6)
             row6++;
+        if (TShape.Rows<TWide>() > 9)
             row9++;
-        }
     }
 }
+
+/// <summary>Rows whose elements stand in runs, the same for all rows: the patches of a convolution.</summary>
+internal readonly unsafe struct PatchTileRows : ITileRows
+{
+    public static bool InRuns => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float* At<TWide, TShape>(float* row0, float* row3, float* row6, float* row9, nint stride, int i)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape => PlainTileRows.At<TWide, TShape>(row0, row3, row6, row9, stride, i);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Advance<TWide, TShape>(ref float* row0, ref float* row3, ref float* row6, ref float* row9)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape => PlainTileRows.Advance<TWide, TShape>(ref row0, ref row3, ref row6, ref row9);
+}
+
+/// <summary>Elements of a row that stand side by side.</summary>
+/// <param name="Offset">Floats from where the row begins to the first of them.</param>
+/// <param name="Length">How many, at least 1.</param>
+internal readonly record struct TileRun(nint Offset, nint Length);
 
 /// <summary>One tile's operands.</summary>
 internal unsafe struct TileOperands
 {
-    /// <summary>Products per sum.</summary>
+    /// <summary>Products per sum; where rows stand in runs, the number of runs.</summary>
     public nint Depth;
+
+    /// <summary>The runs, where rows stand in such.</summary>
+    public TileRun* Runs;
 
     /// <summary>The tile's rows.</summary>
     public float* A;
@@ -180,105 +206,153 @@ internal static unsafe class GemmTile
             c30 = epilogue.Start<TWide>(3, 0);
             if (TShape.Vectors == 2)
                 c31 = epilogue.Start<TWide>(3, 1);
-            c40 = epilogue.Start<TWide>(4, 0);
-            if (TShape.Vectors == 2)
-                c41 = epilogue.Start<TWide>(4, 1);
-            c50 = epilogue.Start<TWide>(5, 0);
-            if (TShape.Vectors == 2)
-                c51 = epilogue.Start<TWide>(5, 1);
-            if (TShape.Rows<TWide>() == 12)
+            if (TShape.Rows<TWide>() > 4)
+            {
+                c40 = epilogue.Start<TWide>(4, 0);
+                if (TShape.Vectors == 2)
+                    c41 = epilogue.Start<TWide>(4, 1);
+            }
+            if (TShape.Rows<TWide>() > 5)
+            {
+                c50 = epilogue.Start<TWide>(5, 0);
+                if (TShape.Vectors == 2)
+                    c51 = epilogue.Start<TWide>(5, 1);
+            }
+            if (TShape.Rows<TWide>() > 6)
             {
                 c60 = epilogue.Start<TWide>(6, 0);
                 if (TShape.Vectors == 2)
                     c61 = epilogue.Start<TWide>(6, 1);
+            }
+            if (TShape.Rows<TWide>() > 7)
+            {
                 c70 = epilogue.Start<TWide>(7, 0);
                 if (TShape.Vectors == 2)
                     c71 = epilogue.Start<TWide>(7, 1);
+            }
+            if (TShape.Rows<TWide>() > 8)
+            {
                 c80 = epilogue.Start<TWide>(8, 0);
                 if (TShape.Vectors == 2)
                     c81 = epilogue.Start<TWide>(8, 1);
+            }
+            if (TShape.Rows<TWide>() > 9)
+            {
                 c90 = epilogue.Start<TWide>(9, 0);
                 if (TShape.Vectors == 2)
                     c91 = epilogue.Start<TWide>(9, 1);
+            }
+            if (TShape.Rows<TWide>() > 10)
+            {
                 cA0 = epilogue.Start<TWide>(10, 0);
                 if (TShape.Vectors == 2)
                     cA1 = epilogue.Start<TWide>(10, 1);
+            }
+            if (TShape.Rows<TWide>() > 11)
+            {
                 cB0 = epilogue.Start<TWide>(11, 0);
                 if (TShape.Vectors == 2)
                     cB1 = epilogue.Start<TWide>(11, 1);
             }
         }
 
-        float* a0 = operands.A;
         nint stride = operands.Stride;
-        float* a3 = a0 + (3 * stride);
-        float* a6 = a3 + (3 * stride);
-        float* a9 = a6 + (3 * stride);
         float* b = operands.B;
         nint step = operands.Step, fetchStep = 0;
         byte* fetch = TEpilogue.Fetches ? epilogue.Fetch(operands.Depth, out fetchStep) : null;
-        for (nint k = operands.Depth; k != 0; k--)
+        TileRun* run = operands.Runs;
+        for (nint runs = TRows.InRuns ? operands.Depth : 1; runs != 0; runs--)
         {
-            TWide b0 = TWide.Load(b);
-            TWide b1 = TShape.Vectors == 2 ? TWide.Load(b + TWide.Lanes) : b0;
-            TWide w0 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 0));
-            TWide.Accumulate(ref c00, w0, b0);
-            if (TShape.Vectors == 2)
-                TWide.Accumulate(ref c01, w0, b1);
-            TWide w1 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 1));
-            TWide.Accumulate(ref c10, w1, b0);
-            if (TShape.Vectors == 2)
-                TWide.Accumulate(ref c11, w1, b1);
-            TWide w2 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 2));
-            TWide.Accumulate(ref c20, w2, b0);
-            if (TShape.Vectors == 2)
-                TWide.Accumulate(ref c21, w2, b1);
-            TWide w3 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 3));
-            TWide.Accumulate(ref c30, w3, b0);
-            if (TShape.Vectors == 2)
-                TWide.Accumulate(ref c31, w3, b1);
-            TWide w4 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 4));
-            TWide.Accumulate(ref c40, w4, b0);
-            if (TShape.Vectors == 2)
-                TWide.Accumulate(ref c41, w4, b1);
-            TWide w5 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 5));
-            TWide.Accumulate(ref c50, w5, b0);
-            if (TShape.Vectors == 2)
-                TWide.Accumulate(ref c51, w5, b1);
-            if (TShape.Rows<TWide>() == 12)
+            float* a0 = TRows.InRuns ? operands.A + run->Offset : operands.A;
+            float* a3 = a0 + (3 * stride);
+            float* a6 = a3 + (3 * stride);
+            float* a9 = a6 + (3 * stride);
+            for (nint k = TRows.InRuns ? run->Length : operands.Depth; k != 0; k--)
             {
-                TWide w6 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 6));
-                TWide.Accumulate(ref c60, w6, b0);
+                TWide b0 = TWide.Load(b);
+                TWide b1 = TShape.Vectors == 2 ? TWide.Load(b + TWide.Lanes) : b0;
+                TWide w0 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 0));
+                TWide.Accumulate(ref c00, w0, b0);
                 if (TShape.Vectors == 2)
-                    TWide.Accumulate(ref c61, w6, b1);
-                TWide w7 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 7));
-                TWide.Accumulate(ref c70, w7, b0);
+                    TWide.Accumulate(ref c01, w0, b1);
+                TWide w1 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 1));
+                TWide.Accumulate(ref c10, w1, b0);
                 if (TShape.Vectors == 2)
-                    TWide.Accumulate(ref c71, w7, b1);
-                TWide w8 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 8));
-                TWide.Accumulate(ref c80, w8, b0);
+                    TWide.Accumulate(ref c11, w1, b1);
+                TWide w2 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 2));
+                TWide.Accumulate(ref c20, w2, b0);
                 if (TShape.Vectors == 2)
-                    TWide.Accumulate(ref c81, w8, b1);
-                TWide w9 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 9));
-                TWide.Accumulate(ref c90, w9, b0);
+                    TWide.Accumulate(ref c21, w2, b1);
+                TWide w3 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 3));
+                TWide.Accumulate(ref c30, w3, b0);
                 if (TShape.Vectors == 2)
-                    TWide.Accumulate(ref c91, w9, b1);
-                TWide wA = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 10));
-                TWide.Accumulate(ref cA0, wA, b0);
-                if (TShape.Vectors == 2)
-                    TWide.Accumulate(ref cA1, wA, b1);
-                TWide wB = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 11));
-                TWide.Accumulate(ref cB0, wB, b0);
-                if (TShape.Vectors == 2)
-                    TWide.Accumulate(ref cB1, wB, b1);
+                    TWide.Accumulate(ref c31, w3, b1);
+                if (TShape.Rows<TWide>() > 4)
+                {
+                    TWide w4 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 4));
+                    TWide.Accumulate(ref c40, w4, b0);
+                    if (TShape.Vectors == 2)
+                        TWide.Accumulate(ref c41, w4, b1);
+                }
+                if (TShape.Rows<TWide>() > 5)
+                {
+                    TWide w5 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 5));
+                    TWide.Accumulate(ref c50, w5, b0);
+                    if (TShape.Vectors == 2)
+                        TWide.Accumulate(ref c51, w5, b1);
+                }
+                if (TShape.Rows<TWide>() > 6)
+                {
+                    TWide w6 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 6));
+                    TWide.Accumulate(ref c60, w6, b0);
+                    if (TShape.Vectors == 2)
+                        TWide.Accumulate(ref c61, w6, b1);
+                }
+                if (TShape.Rows<TWide>() > 7)
+                {
+                    TWide w7 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 7));
+                    TWide.Accumulate(ref c70, w7, b0);
+                    if (TShape.Vectors == 2)
+                        TWide.Accumulate(ref c71, w7, b1);
+                }
+                if (TShape.Rows<TWide>() > 8)
+                {
+                    TWide w8 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 8));
+                    TWide.Accumulate(ref c80, w8, b0);
+                    if (TShape.Vectors == 2)
+                        TWide.Accumulate(ref c81, w8, b1);
+                }
+                if (TShape.Rows<TWide>() > 9)
+                {
+                    TWide w9 = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 9));
+                    TWide.Accumulate(ref c90, w9, b0);
+                    if (TShape.Vectors == 2)
+                        TWide.Accumulate(ref c91, w9, b1);
+                }
+                if (TShape.Rows<TWide>() > 10)
+                {
+                    TWide wA = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 10));
+                    TWide.Accumulate(ref cA0, wA, b0);
+                    if (TShape.Vectors == 2)
+                        TWide.Accumulate(ref cA1, wA, b1);
+                }
+                if (TShape.Rows<TWide>() > 11)
+                {
+                    TWide wB = TWide.BroadcastFrom(TRows.At<TWide, TShape>(a0, a3, a6, a9, stride, 11));
+                    TWide.Accumulate(ref cB0, wB, b0);
+                    if (TShape.Vectors == 2)
+                        TWide.Accumulate(ref cB1, wB, b1);
+                }
+                TRows.Advance<TWide, TShape>(ref a0, ref a3, ref a6, ref a9);
+                b += step;
+                if (TEpilogue.Fetches)
+                {
+                    Prefetch.ToL2(fetch);
+                    fetch += fetchStep;
+                }
             }
-            TRows.Advance<TWide, TShape>(ref a0, ref a3, ref a6, ref a9);
-            b += step;
-            if (TEpilogue.Fetches)
-            {
-                Prefetch.ToL2(fetch);
-                fetch += fetchStep;
-            }
+            if (TRows.InRuns)
+                run++;
         }
 
         if (fromRegisters)
@@ -296,29 +370,50 @@ internal static unsafe class GemmTile
             picked = epilogue.Take(3, 0, c30, picked);
             if (TShape.Vectors == 2)
                 picked = epilogue.Take(3, 1, c31, picked);
-            picked = epilogue.Take(4, 0, c40, picked);
-            if (TShape.Vectors == 2)
-                picked = epilogue.Take(4, 1, c41, picked);
-            picked = epilogue.Take(5, 0, c50, picked);
-            if (TShape.Vectors == 2)
-                picked = epilogue.Take(5, 1, c51, picked);
-            if (TShape.Rows<TWide>() == 12)
+            if (TShape.Rows<TWide>() > 4)
+            {
+                picked = epilogue.Take(4, 0, c40, picked);
+                if (TShape.Vectors == 2)
+                    picked = epilogue.Take(4, 1, c41, picked);
+            }
+            if (TShape.Rows<TWide>() > 5)
+            {
+                picked = epilogue.Take(5, 0, c50, picked);
+                if (TShape.Vectors == 2)
+                    picked = epilogue.Take(5, 1, c51, picked);
+            }
+            if (TShape.Rows<TWide>() > 6)
             {
                 picked = epilogue.Take(6, 0, c60, picked);
                 if (TShape.Vectors == 2)
                     picked = epilogue.Take(6, 1, c61, picked);
+            }
+            if (TShape.Rows<TWide>() > 7)
+            {
                 picked = epilogue.Take(7, 0, c70, picked);
                 if (TShape.Vectors == 2)
                     picked = epilogue.Take(7, 1, c71, picked);
+            }
+            if (TShape.Rows<TWide>() > 8)
+            {
                 picked = epilogue.Take(8, 0, c80, picked);
                 if (TShape.Vectors == 2)
                     picked = epilogue.Take(8, 1, c81, picked);
+            }
+            if (TShape.Rows<TWide>() > 9)
+            {
                 picked = epilogue.Take(9, 0, c90, picked);
                 if (TShape.Vectors == 2)
                     picked = epilogue.Take(9, 1, c91, picked);
+            }
+            if (TShape.Rows<TWide>() > 10)
+            {
                 picked = epilogue.Take(10, 0, cA0, picked);
                 if (TShape.Vectors == 2)
                     picked = epilogue.Take(10, 1, cA1, picked);
+            }
+            if (TShape.Rows<TWide>() > 11)
+            {
                 picked = epilogue.Take(11, 0, cB0, picked);
                 if (TShape.Vectors == 2)
                     picked = epilogue.Take(11, 1, cB1, picked);
@@ -340,29 +435,50 @@ internal static unsafe class GemmTile
         TWide.Store(tile + (3 * columns), c30);
         if (TShape.Vectors == 2)
             TWide.Store(tile + (3 * columns) + TWide.Lanes, c31);
-        TWide.Store(tile + (4 * columns), c40);
-        if (TShape.Vectors == 2)
-            TWide.Store(tile + (4 * columns) + TWide.Lanes, c41);
-        TWide.Store(tile + (5 * columns), c50);
-        if (TShape.Vectors == 2)
-            TWide.Store(tile + (5 * columns) + TWide.Lanes, c51);
-        if (TShape.Rows<TWide>() == 12)
+        if (TShape.Rows<TWide>() > 4)
+        {
+            TWide.Store(tile + (4 * columns), c40);
+            if (TShape.Vectors == 2)
+                TWide.Store(tile + (4 * columns) + TWide.Lanes, c41);
+        }
+        if (TShape.Rows<TWide>() > 5)
+        {
+            TWide.Store(tile + (5 * columns), c50);
+            if (TShape.Vectors == 2)
+                TWide.Store(tile + (5 * columns) + TWide.Lanes, c51);
+        }
+        if (TShape.Rows<TWide>() > 6)
         {
             TWide.Store(tile + (6 * columns), c60);
             if (TShape.Vectors == 2)
                 TWide.Store(tile + (6 * columns) + TWide.Lanes, c61);
+        }
+        if (TShape.Rows<TWide>() > 7)
+        {
             TWide.Store(tile + (7 * columns), c70);
             if (TShape.Vectors == 2)
                 TWide.Store(tile + (7 * columns) + TWide.Lanes, c71);
+        }
+        if (TShape.Rows<TWide>() > 8)
+        {
             TWide.Store(tile + (8 * columns), c80);
             if (TShape.Vectors == 2)
                 TWide.Store(tile + (8 * columns) + TWide.Lanes, c81);
+        }
+        if (TShape.Rows<TWide>() > 9)
+        {
             TWide.Store(tile + (9 * columns), c90);
             if (TShape.Vectors == 2)
                 TWide.Store(tile + (9 * columns) + TWide.Lanes, c91);
+        }
+        if (TShape.Rows<TWide>() > 10)
+        {
             TWide.Store(tile + (10 * columns), cA0);
             if (TShape.Vectors == 2)
                 TWide.Store(tile + (10 * columns) + TWide.Lanes, cA1);
+        }
+        if (TShape.Rows<TWide>() > 11)
+        {
             TWide.Store(tile + (11 * columns), cB0);
             if (TShape.Vectors == 2)
                 TWide.Store(tile + (11 * columns) + TWide.Lanes, cB1);
