@@ -167,10 +167,7 @@ internal readonly unsafe struct DirectConvolutionBody<TWide> : IRangeBody
             for (nint t = heights.Low; t != 0; t--)
                 Tile<TLowTile, TResidual>(ref operands, ref tiles, tile);
             if (heights.Rest > 0)
-            {
-                GemmTile.Multiply<TWide, TLowTile, PatchTileRows, ConvolutionTiles<TResidual>>(operands, 0, 0, false, tile, ref tiles);
-                tiles.Finish<TWide, TLowTile>(tile, 0, 0, heights.Rest, columns);
-            }
+                Rest<TLowTile, TResidual>(operands, ref tiles, heights.Rest, tile);
         }
     }
 
@@ -182,6 +179,23 @@ internal readonly unsafe struct DirectConvolutionBody<TWide> : IRangeBody
         GemmTile.Multiply<TWide, TShape, PatchTileRows, ConvolutionTiles<TResidual>>(operands, 0, 0, true, tile, ref tiles);
         operands.A += TShape.Rows<TWide>() * operands.Stride;
         tiles.Advance(TShape.Rows<TWide>());
+    }
+
+    // Rows that do not exist are read as well, unless strides are so wide that they lie beyond the readable memory.
+    private static void Rest<TShape, TResidual>(TileOperands operands, ref ConvolutionTiles<TResidual> tiles, int rows, float* tile)
+        where TShape : struct, ITileShape
+        where TResidual : struct, IFlag
+    {
+        bool together = TShape.Rows<TWide>() * operands.Stride <= BlockedImages.Slack;
+        nint stride = operands.Stride;
+        operands.Stride = together ? stride : 0;
+        for (int i = 0; i < rows; i += together ? rows : 1)
+        {
+            GemmTile.Multiply<TWide, TShape, PatchTileRows, ConvolutionTiles<TResidual>>(operands, 0, 0, false, tile, ref tiles);
+            tiles.Finish<TWide, TShape>(tile, 0, 0, together ? rows : 1, TShape.Columns<TWide>());
+            operands.A += stride;
+            tiles.Advance(1);
+        }
     }
 
     private void Activate(in ConvolutionPanel panel, int image, nint line, nint endLine, nint pixel, nint endPixel)
