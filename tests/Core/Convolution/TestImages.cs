@@ -141,7 +141,10 @@ internal static class Images
         int at = -1;
         for (int i = 0; i < actual.Length; i++)
         {
-            double error = Error(actual[i], expected[i]) / (scale is null ? Math.Max(1, Math.Abs(expected[i])) : Math.Max(scale[i], 1e-30));
+            double error = Error(actual[i], expected[i]);
+            if (error == 0)
+                continue;
+            error /= scale is null ? Math.Max(1, Math.Abs(expected[i])) : Math.Max(scale[i], 1e-30);
             if (double.IsNaN(error))
                 error = double.PositiveInfinity;
             if (error > worst)

@@ -1,0 +1,290 @@
+using System.Runtime.CompilerServices;
+
+namespace EmbeddingKernels.Core;
+
+/// <summary>The windows of a pooling along one axis.</summary>
+/// <param name="extent">Of the map.</param>
+/// <param name="kernel">Of the window.</param>
+/// <param name="stride">From window to window.</param>
+/// <param name="dilation">Within the window.</param>
+/// <param name="before">Padding before the map.</param>
+/// <param name="after">Padding behind it.</param>
+/// <param name="countPad">Padding counts.</param>
+internal readonly struct PoolingAxis(int extent, int kernel, int stride, int dilation, int before, int after, bool countPad)
+{
+    public int Stride => stride;
+
+    public int Dilation => dilation;
+
+    public int Kernel => kernel;
+
+    /// <summary>The first of window <paramref name="index"/>'s positions inside the map, how many are inside, and how many count for an average.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public nint Window(nint index, out int inside, out int counted)
+    {
+        nint start = (index * stride) - before;
+        nint first = start < 0 ? (dilation - 1 - start) / dilation : 0;
+        nint end = Math.Min(kernel, (extent - start + dilation - 1) / dilation);
+        inside = (int)(end - first);
+        counted = countPad ? (int)Math.Min(kernel, (extent + after - start + dilation - 1) / dilation) : inside;
+        return start + (first * dilation);
+    }
+
+    /// <summary>The windows that are whole, of those from 0 to <paramref name="count"/> - 1.</summary>
+    public (nint First, nint End) WholeWindows(nint count)
+    {
+        nint first = Math.Min(count, (before + (nint)stride - 1) / stride);
+        nint room = extent + before - (((nint)kernel - 1) * dilation) - 1;
+        nint end = room < 0 ? 0 : Math.Min(count, (room / stride) + 1);
+        return (first, Math.Max(first, end));
+    }
+
+    /// <summary>Throws where one of the first <paramref name="count"/> windows has no position inside the map.</summary>
+    public void CheckWindows(int count, string what, string name)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            Window(i, out int inside, out _);
+            if (inside <= 0)
+                throw new ArgumentException($"Window {i} of the {what} lies outside the {extent} of the map: kernel {kernel}, stride {stride}, dilation {dilation}, padding {before} and {after}.", name);
+        }
+    }
+}
+
+/// <summary>How the numbers of a window are put together.</summary>
+internal interface IPoolingOperation
+{
+    static abstract TWide Add<TWide>(TWide sum, TWide x)
+        where TWide : unmanaged, IWide<TWide>;
+
+    static abstract TWide Finish<TWide>(TWide sum, TWide counted)
+        where TWide : unmanaged, IWide<TWide>;
+}
+
+internal readonly struct MaxPooling : IPoolingOperation
+{
+    // In this order the test for NaN is of x, off the chain of maxima.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide Add<TWide>(TWide sum, TWide x)
+        where TWide : unmanaged, IWide<TWide> => TWide.MaxOrNaN(x, sum);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide Finish<TWide>(TWide sum, TWide counted)
+        where TWide : unmanaged, IWide<TWide> => sum;
+}
+
+internal readonly struct AveragePooling : IPoolingOperation
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide Add<TWide>(TWide sum, TWide x)
+        where TWide : unmanaged, IWide<TWide> => sum + x;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TWide Finish<TWide>(TWide sum, TWide counted)
+        where TWide : unmanaged, IWide<TWide> => sum / counted;
+}
+
+internal readonly struct PoolingAction<TOperation>(
+    in BlockedImages source, in BlockedImages destination, PoolingAxis rows, PoolingAxis columns, WorkerPool pool) : IWideAction
+    where TOperation : struct, IPoolingOperation
+{
+    private readonly BlockedImages _source = source;
+    private readonly BlockedImages _destination = destination;
+
+    public void Run<TWide>()
+        where TWide : unmanaged, IWide<TWide>
+    {
+        PoolingBody<TWide, TOperation> body = new(_source, _destination, rows, columns);
+        pool.For(body.Rows.Count, body.Rows.Grain, ref body);
+    }
+}
+
+/// <summary>Pools rows of the destination.</summary>
+internal readonly unsafe struct PoolingBody<TWide, TOperation>(
+    in BlockedImages source, in BlockedImages destination, PoolingAxis rows, PoolingAxis columns) : IRangeBody
+    where TWide : unmanaged, IWide<TWide>
+    where TOperation : struct, IPoolingOperation
+{
+    private readonly BlockedImages _source = source;
+    private readonly BlockedImages _destination = destination;
+
+    public MapRows Rows { get; } = new(destination, joined: false);
+
+    public void Invoke(int worker, nint start, nint end)
+    {
+        (nint first, nint wholeEnd) = columns.WholeWindows(_destination.Width);
+        int lanes = _source.Lanes;
+        nint rowStep = rows.Dilation * _source.RowStride;
+        nint columnStep = (nint)columns.Dilation * lanes;
+        nint stride = (nint)columns.Stride * lanes;
+        for (nint index = start; index < end; index++)
+        {
+            MapRun run = Rows[index];
+            nint y = rows.Window(run.Row, out int inside, out int counted);
+            float* to = run.In(_destination), map = _source.At(run.Image, run.Block, y, 0);
+            Cut(map, rowStep, inside, counted, 0, first, to);
+            nint x = columns.Window(first, out _, out int countedColumns);
+            float* from = map + (x * lanes);
+            float pixels = (float)counted * countedColumns;
+            for (int lane = 0; lane < lanes; lane += TWide.Lanes)
+            {
+                float* laneTo = to + (first * lanes) + lane;
+                nint count = wholeEnd - first;
+                if (inside == 3 && columns.Kernel == 3)
+                    Threes(from + lane, rowStep, columnStep, stride, laneTo, lanes, count, pixels);
+                else if (inside == 2 && columns.Kernel == 2)
+                    Twos(from + lane, rowStep, columnStep, stride, laneTo, lanes, count, pixels);
+                else
+                    Windows(from + lane, rowStep, inside, columnStep, columns.Kernel, stride, laneTo, lanes, count, pixels);
+            }
+
+            Cut(map, rowStep, inside, counted, wholeEnd, _destination.Width, to);
+        }
+    }
+
+    /// <summary>Windows that may reach past the sides of the map.</summary>
+    private void Cut(float* map, nint rowStep, int rowsInside, int rowsCounted, nint first, nint end, float* to)
+    {
+        int lanes = _source.Lanes;
+        for (nint j = first; j < end; j++)
+        {
+            float* from = map + (columns.Window(j, out int inside, out int counted) * lanes);
+            for (int lane = 0; lane < lanes; lane += TWide.Lanes)
+            {
+                Windows(
+                    from + lane, rowStep, rowsInside, (nint)columns.Dilation * lanes, inside, 0, to + (j * lanes) + lane, lanes, 1, (float)rowsCounted * counted);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Windows(
+        float* from, nint rowStep, int height, nint columnStep, int width, nint stride, float* to, nint toStep, nint count, float pixels)
+    {
+        TWide divisor = TWide.Broadcast(pixels);
+        for (; count > 0; count--, from += stride, to += toStep)
+        {
+            TWide sum = TWide.Load(from);
+            float* row = from;
+            for (int v = 1; v < width; v++)
+                sum = TOperation.Add(sum, TWide.Load(row + (v * columnStep)));
+            for (int u = 1; u < height; u++)
+            {
+                row += rowStep;
+                for (int v = 0; v < width; v++)
+                    sum = TOperation.Add(sum, TWide.Load(row + (v * columnStep)));
+            }
+
+            TWide.Store(to, TOperation.Finish(sum, divisor));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Threes(float* from, nint rowStep, nint columnStep, nint stride, float* to, nint toStep, nint count, float pixels)
+    {
+        TWide divisor = TWide.Broadcast(pixels);
+        float* middle = from + rowStep, last = middle + rowStep;
+        for (; count > 0; count--, from += stride, middle += stride, last += stride, to += toStep)
+        {
+            TWide a = TOperation.Add(TOperation.Add(TWide.Load(from), TWide.Load(from + columnStep)), TWide.Load(from + (2 * columnStep)));
+            TWide b = TOperation.Add(TOperation.Add(TWide.Load(middle), TWide.Load(middle + columnStep)), TWide.Load(middle + (2 * columnStep)));
+            TWide c = TOperation.Add(TOperation.Add(TWide.Load(last), TWide.Load(last + columnStep)), TWide.Load(last + (2 * columnStep)));
+            TWide.Store(to, TOperation.Finish(TOperation.Add(TOperation.Add(a, b), c), divisor));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Twos(float* from, nint rowStep, nint columnStep, nint stride, float* to, nint toStep, nint count, float pixels)
+    {
+        TWide divisor = TWide.Broadcast(pixels);
+        float* last = from + rowStep;
+        for (; count > 0; count--, from += stride, last += stride, to += toStep)
+        {
+            TWide a = TOperation.Add(TWide.Load(from), TWide.Load(from + columnStep));
+            TWide b = TOperation.Add(TWide.Load(last), TWide.Load(last + columnStep));
+            TWide.Store(to, TOperation.Finish(TOperation.Add(a, b), divisor));
+        }
+    }
+}
+
+internal readonly struct GlobalPoolingAction<TOperation>(in BlockedImages source, in BlockedImages destination, WorkerPool pool) : IWideAction
+    where TOperation : struct, IPoolingOperation
+{
+    private readonly BlockedImages _source = source;
+    private readonly BlockedImages _destination = destination;
+
+    public void Run<TWide>()
+        where TWide : unmanaged, IWide<TWide>
+    {
+        GlobalPoolingBody<TWide, TOperation> body = new(_source, _destination);
+        nint maps = (nint)_source.Images * _source.Blocks;
+        pool.For(maps, Math.Max(1, 32768 / ((nint)_source.Height * _source.Width * _source.Lanes)), ref body);
+    }
+}
+
+/// <summary>Pools whole maps, each by one thread.</summary>
+internal readonly unsafe struct GlobalPoolingBody<TWide, TOperation>(in BlockedImages source, in BlockedImages destination) : IRangeBody
+    where TWide : unmanaged, IWide<TWide>
+    where TOperation : struct, IPoolingOperation
+{
+    // A piece's lanes are read in as many passes as they have vectors: all but the first from L1.
+    private const int Piece = 256;
+
+    private readonly BlockedImages _source = source;
+    private readonly BlockedImages _destination = destination;
+
+    public void Invoke(int worker, nint start, nint end)
+    {
+        bool joined = MapRows.AreJoined(_source);
+        nint rows = joined ? 1 : _source.Height, width = joined ? (nint)_source.Height * _source.Width : _source.Width;
+        int lanes = _source.Lanes;
+        float* sums = stackalloc float[BlockedImages.Block];
+        for (nint map = start; map < end; map++)
+        {
+            (nint image, nint block) = Math.DivRem(map, _source.Blocks);
+            for (nint row = 0; row < rows; row++)
+            {
+                for (nint column = 0; column < width; column += Piece)
+                {
+                    float* from = _source.At((int)image, (int)block, row, column);
+                    for (int lane = 0; lane < lanes; lane += TWide.Lanes)
+                    {
+                        TWide part = Sum(from + lane, lanes, Math.Min(Piece, width - column));
+                        TWide.Store(sums + lane, row == 0 && column == 0 ? part : TOperation.Add(TWide.Load(sums + lane), part));
+                    }
+                }
+            }
+
+            TWide pixels = TWide.Broadcast((float)((nint)_source.Height * _source.Width));
+            float* to = _destination.At((int)image, (int)block, 0, 0);
+            for (int lane = 0; lane < lanes; lane += TWide.Lanes)
+                TWide.Store(to + lane, TOperation.Finish(TWide.Load(sums + lane), pixels));
+        }
+    }
+
+    // Four sums, because one would wait for each addition's latency.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static TWide Sum(float* from, nint lanes, nint count)
+    {
+        TWide a = TWide.Load(from);
+        float* end = from + (count * lanes);
+        from += lanes;
+        if (count >= 8)
+        {
+            TWide b = TWide.Load(from), c = TWide.Load(from + lanes), d = TWide.Load(from + (2 * lanes));
+            for (from += 3 * lanes; from <= end - (4 * lanes); from += 4 * lanes)
+            {
+                a = TOperation.Add(a, TWide.Load(from));
+                b = TOperation.Add(b, TWide.Load(from + lanes));
+                c = TOperation.Add(c, TWide.Load(from + (2 * lanes)));
+                d = TOperation.Add(d, TWide.Load(from + (3 * lanes)));
+            }
+
+            a = TOperation.Add(TOperation.Add(a, b), TOperation.Add(c, d));
+        }
+
+        for (; from < end; from += lanes)
+            a = TOperation.Add(a, TWide.Load(from));
+        return a;
+    }
+}
