@@ -80,9 +80,19 @@ internal readonly record struct MapRun(int Image, int Block, nint Row, nint Colu
     public int ChannelsOf(in BlockedImages images) => Math.Min(images.Lanes, images.Channels - (Block * images.Lanes));
 }
 
-/// <summary>Checks of operands.</summary>
+/// <summary>What operators on maps do before their work.</summary>
 internal static class MapChecks
 {
+    /// <summary>Runs an action whose vectors hold lanes of one pixel: interleaved maps have too few for one.</summary>
+    public static void Dispatch<TAction>(ref TAction action, int lanes)
+        where TAction : struct, IWideAction
+    {
+        if (lanes == BlockedImages.Block)
+            Isa.Dispatch(ref action);
+        else
+            action.Run<WideScalar>();
+    }
+
     /// <summary>Throws where two batches differ in images, channels, rows, columns or lanes.</summary>
     public static void SameShape(in BlockedImages of, in BlockedImages as_, string name)
     {

@@ -66,7 +66,7 @@ public static class Pooling
         if (source.Images == 0)
             return;
         PoolingAction<TOperation> action = new(source, destination, rows, columns, pool ?? WorkerPool.Serial);
-        Dispatch(ref action, source.Lanes);
+        MapChecks.Dispatch(ref action, source.Lanes);
     }
 
     private static void RunGlobal<TOperation>(in BlockedImages source, in BlockedImages destination, WorkerPool? pool)
@@ -78,17 +78,7 @@ public static class Pooling
         if (source.Images == 0)
             return;
         GlobalPoolingAction<TOperation> action = new(source, destination, pool ?? WorkerPool.Serial);
-        Dispatch(ref action, source.Lanes);
-    }
-
-    // Vectors hold lanes of one pixel: interleaved maps have too few for one.
-    private static void Dispatch<TAction>(ref TAction action, int lanes)
-        where TAction : struct, IWideAction
-    {
-        if (lanes == BlockedImages.Block)
-            Isa.Dispatch(ref action);
-        else
-            action.Run<WideScalar>();
+        MapChecks.Dispatch(ref action, source.Lanes);
     }
 
     private static void CheckMaps(in BlockedImages source, in BlockedImages destination)

@@ -65,19 +65,47 @@ public sealed record WindowNd(IReadOnlyList<int> Kernel)
 }
 
 /// <summary>Where the numbers of a window stand.</summary>
-/// <param name="window">The window.</param>
-/// <param name="extents">Of the map.</param>
-/// <param name="outputs">Windows along each axis.</param>
-internal readonly struct WindowWalk(WindowNd window, IReadOnlyList<int> extents, int[] outputs)
+internal sealed class WindowWalk
 {
+    private readonly Axis[] _axes;
+
+    /// <summary>The windows of a map.</summary>
+    /// <param name="window">The window, checked.</param>
+    /// <param name="extents">Of the map.</param>
+    /// <param name="outputs">Windows along each axis.</param>
+    public WindowWalk(WindowNd window, IReadOnlyList<int> extents, int[] outputs)
+    {
+        _axes = new Axis[outputs.Length];
+        (int taps, Windows, Pixels) = (1, 1, 1);
+        for (int axis = 0; axis < outputs.Length; axis++)
+        {
+            _axes[axis] = new(
+                extents[axis],
+                outputs[axis],
+                window.Kernel[axis],
+                WindowNd.At(window.Strides, axis, 1),
+                WindowNd.At(window.Dilations, axis, 1),
+                WindowNd.At(window.Before, axis, 0),
+                WindowNd.At(window.After, axis, 0));
+            checked
+            {
+                taps *= window.Kernel[axis];
+                Windows *= outputs[axis];
+                Pixels *= extents[axis];
+            }
+        }
+
+        Taps = taps;
+    }
+
     /// <summary>Numbers of a window.</summary>
-    public int Taps { get; } = checked((int)Product(window.Kernel));
+    public int Taps { get; }
 
     /// <summary>Windows of a map.</summary>
-    public long Windows { get; } = Product(outputs);
+    public long Windows { get; }
 
     /// <summary>Numbers of a map.</summary>
-    public long Pixels { get; } = Product(extents);
+    public long Pixels { get; }
 
     /// <summary>The numbers of a window that lie inside the map.</summary>
     /// <param name="index">The window's number.</param>
@@ -87,21 +115,23 @@ internal readonly struct WindowWalk(WindowNd window, IReadOnlyList<int> extents,
     /// <returns>How many lie inside the map.</returns>
     public int Inside(long index, Span<int> taps, Span<long> pixels, out int counted)
     {
-        int axes = window.Kernel.Count, inside = 0;
+        int inside = 0;
         counted = 0;
         for (int tap = 0; tap < Taps; tap++)
         {
-            long place = 0, scale = 1, i = index, t = tap;
+            long place = 0, scale = 1, i = index;
+            int t = tap;
             bool isInside = true, isCounted = true;
-            for (int axis = axes - 1; axis >= 0; axis--)
+            for (int axis = _axes.Length - 1; axis >= 0; axis--)
             {
-                (i, long at) = Math.DivRem(i, outputs[axis]);
-                (t, long u) = Math.DivRem(t, window.Kernel[axis]);
-                long x = (at * WindowNd.At(window.Strides, axis, 1)) + (u * WindowNd.At(window.Dilations, axis, 1)) - WindowNd.At(window.Before, axis, 0);
-                isInside &= x >= 0 && x < extents[axis];
-                isCounted &= x < (long)extents[axis] + WindowNd.At(window.After, axis, 0);
+                Axis along = _axes[axis];
+                (i, long at) = Math.DivRem(i, along.Outputs);
+                (t, int u) = Math.DivRem(t, along.Kernel);
+                long x = (at * along.Stride) + ((long)u * along.Dilation) - along.Before;
+                isInside &= x >= 0 && x < along.Extent;
+                isCounted &= x < (long)along.Extent + along.After;
                 place += x * scale;
-                scale *= extents[axis];
+                scale *= along.Extent;
             }
 
             counted += isCounted ? 1 : 0;
@@ -112,11 +142,5 @@ internal readonly struct WindowWalk(WindowNd window, IReadOnlyList<int> extents,
         return inside;
     }
 
-    private static long Product(IReadOnlyList<int> extents)
-    {
-        long product = 1;
-        foreach (int extent in extents)
-            product = checked(product * extent);
-        return product;
-    }
+    private readonly record struct Axis(int Extent, int Outputs, int Kernel, int Stride, int Dilation, int Before, int After);
 }
