@@ -72,6 +72,8 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
 
     public static void Run(in WinogradJob job, WorkerPool pool)
     {
+        if (job.Tiles == 0)
+            return;
         WinogradPlan plan = new(job, Positions, WideTile.Rows<TWide>(), WideTile.Columns<TWide>(), pool.Threads);
         if (plan.ByStrips)
         {
