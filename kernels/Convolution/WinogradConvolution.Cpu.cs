@@ -97,11 +97,13 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
 
     /// <summary>Transforms tiles <paramref name="first"/> to <paramref name="end"/> - 1 to rows of <paramref name="planes"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
     public static void TransformInput(in WinogradJob job, nint first, nint end, float* planes, nint stride, nint step)
     {
         BlockedImages source = job.Source;
         int size = Size;
         float* patch = stackalloc float[8 * 8 * BlockedImages.Block];
+        float* columns = stackalloc float[8 * 8 * TWide.Lanes];
         for (int block = 0; block < source.Blocks; block++)
         {
             float* to = planes + (block * BlockedImages.Block);
@@ -120,15 +122,14 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
                 }
 
                 for (int lane = 0; lane < BlockedImages.Block; lane += TWide.Lanes)
-                    TransformTile(from + lane, rowStride, to + lane, step);
+                    TransformTile(from + lane, rowStride, columns, to + lane, step);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void TransformTile(float* from, nint rowStride, float* to, nint step)
+    private static void TransformTile(float* from, nint rowStride, float* columns, float* to, nint step)
     {
-        float* columns = stackalloc float[8 * 8 * 16];
         int size = Size;
         for (int x = 0; x < size; x++)
             TTransform.Input<TWide>(from + (x * BlockedImages.Block), rowStride, columns + (x * TWide.Lanes), size * TWide.Lanes);
@@ -185,9 +186,11 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
 
     /// <summary>Transforms products back and stores the outputs of tiles <paramref name="first"/> to <paramref name="end"/> - 1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
     public static void TransformOutput(in WinogradJob job, nint first, nint end, int channel, int channels, float* products, nint step)
     {
         BlockedImages destination = job.Destination;
+        float* columns = stackalloc float[6 * 8 * TWide.Lanes];
         int endBlock = Math.Min((channel + channels) / BlockedImages.Block, destination.Blocks);
         for (int block = channel / BlockedImages.Block; block < endBlock; block++)
         {
@@ -207,16 +210,15 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
                 for (int lane = 0; lane < BlockedImages.Block; lane += TWide.Lanes)
                 {
                     output.Bias = job.Bias + (block * BlockedImages.Block) + lane;
-                    TransformTile(from + lane, step, rows, destination.RowStride, job.Residual.RowStride, output.At(lane));
+                    TransformTile(from + lane, step, columns, rows, destination.RowStride, job.Residual.RowStride, output.At(lane));
                 }
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void TransformTile(float* from, nint step, int rows, nint rowStride, nint residualStride, WinogradOutput output)
+    private static void TransformTile(float* from, nint step, float* columns, int rows, nint rowStride, nint residualStride, WinogradOutput output)
     {
-        float* columns = stackalloc float[6 * 8 * 16];
         int size = Size;
         for (int x = 0; x < size; x++)
         {
