@@ -47,15 +47,22 @@ internal static unsafe class RealLineFft<TWide>
     /// <param name="plan">The length.</param>
     /// <param name="data">length vectors; overwritten.</param>
     /// <param name="spectrum">length / 2 + 1 elements of two vectors.</param>
+    public static void Forward(RealFftPlan plan, float* data, float* spectrum) => Forward<ComplexFrequency>(plan, data, spectrum);
+
+    /// <summary>What <typeparamref name="TFrequency"/> makes of the frequencies 0 to length / 2, in order.</summary>
+    /// <param name="plan">The length.</param>
+    /// <param name="data">length vectors; overwritten.</param>
+    /// <param name="spectrum">length / 2 + 1 elements.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Forward(RealFftPlan plan, float* data, float* spectrum)
+    public static void Forward<TFrequency>(RealFftPlan plan, float* data, float* spectrum)
+        where TFrequency : struct, IFrequency
     {
         LineFft<TWide>.Forward(plan.Half, data);
         int half = plan.Half.Length;
-        nint step = 2 * TWide.Lanes, lanes = TWide.Lanes;
+        nint step = 2 * TWide.Lanes, lanes = TWide.Lanes, size = TFrequency.Vectors * lanes;
         TWide re = TWide.Load(data), im = TWide.Load(data + lanes);
-        Store(spectrum, re + im, TWide.Zero);
-        Store(spectrum + (half * step), re - im, TWide.Zero);
+        TFrequency.Store(spectrum, re + im, TWide.Zero);
+        TFrequency.Store(spectrum + (half * size), re - im, TWide.Zero);
         float* factor = plan.Factors;
         TWide scale = TWide.Broadcast(0.5f);
         fixed (int* places = plan.Half.Places)
@@ -69,8 +76,8 @@ internal static unsafe class RealLineFft<TWide>
                 TWide evenRe = ar + br, evenIm = ai - bi, oddRe = ai + bi, oddIm = br - ar;
                 TWide cos = TWide.BroadcastFrom(factor), sin = TWide.BroadcastFrom(factor + 1);
                 TWide turnedRe = TWide.NegatedMultiplyAdd(oddIm, sin, oddRe * cos), turnedIm = TWide.MultiplyAdd(oddIm, cos, oddRe * sin);
-                Store(spectrum + (k * step), evenRe + turnedRe, evenIm + turnedIm);
-                Store(spectrum + ((half - k) * step), evenRe - turnedRe, turnedIm - evenIm);
+                TFrequency.Store(spectrum + (k * size), evenRe + turnedRe, evenIm + turnedIm);
+                TFrequency.Store(spectrum + ((half - k) * size), evenRe - turnedRe, turnedIm - evenIm);
             }
         }
     }
@@ -85,7 +92,7 @@ internal static unsafe class RealLineFft<TWide>
         int half = plan.Half.Length;
         nint step = 2 * TWide.Lanes, lanes = TWide.Lanes;
         TWide first = TWide.Load(spectrum), last = TWide.Load(spectrum + (half * step));
-        Store(data, first + last, first - last);
+        ComplexFrequency.Store(data, first + last, first - last);
         float* factor = plan.Factors;
         fixed (int* places = plan.Half.Places)
         {
@@ -97,18 +104,11 @@ internal static unsafe class RealLineFft<TWide>
                 TWide evenRe = ar + br, evenIm = ai - bi, turnedRe = ar - br, turnedIm = ai + bi;
                 TWide cos = TWide.BroadcastFrom(factor), sin = TWide.BroadcastFrom(factor + 1);
                 TWide oddRe = TWide.MultiplyAdd(turnedIm, sin, turnedRe * cos), oddIm = TWide.NegatedMultiplyAdd(turnedRe, sin, turnedIm * cos);
-                Store(data + (places[k] * step), evenRe - oddIm, evenIm + oddRe);
-                Store(data + (places[half - k] * step), evenRe + oddIm, oddRe - evenIm);
+                ComplexFrequency.Store(data + (places[k] * step), evenRe - oddIm, evenIm + oddRe);
+                ComplexFrequency.Store(data + (places[half - k] * step), evenRe + oddIm, oddRe - evenIm);
             }
         }
 
         LineFft<TWide>.Backward(plan.Half, data);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(float* element, TWide re, TWide im)
-    {
-        TWide.Store(element, re);
-        TWide.Store(element + TWide.Lanes, im);
     }
 }
