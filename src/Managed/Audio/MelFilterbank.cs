@@ -1,5 +1,3 @@
-using EmbeddingKernels.Core;
-
 namespace EmbeddingKernels;
 
 /// <summary>The axis of pitch on which mel filters stand evenly.</summary>

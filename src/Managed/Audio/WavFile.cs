@@ -1,5 +1,3 @@
-using EmbeddingKernels.Core;
-
 namespace EmbeddingKernels;
 
 /// <summary>
