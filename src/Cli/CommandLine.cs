@@ -70,6 +70,7 @@ internal static class CommandLine
         root.Add(ClusterCommand.Create(session, common));
         root.Add(PcaCommand.Create(session, common));
         root.Add(MapCommand.Create(session, common));
+        root.Add(FeaturesCommand.Create(session, common));
         root.Add(InfoCommand.Create(session, common));
         return root;
     }
