@@ -13,10 +13,7 @@ internal sealed unsafe class OneDnn : IProductPeer
     {
         _sgemm = (delegate* unmanaged<byte, byte, long, long, long, float, float*, long, float*, long, float, float*, long, int>)
             NativeLibrary.GetExport(library, "dnnl_sgemm");
-
-        // struct dnnl_version_t: major, minor, patch, then the hash.
-        int* version = ((delegate* unmanaged<int*>)NativeLibrary.GetExport(library, "dnnl_version"))();
-        Name = string.Create(CultureInfo.InvariantCulture, $"oneDNN {version[0]}.{version[1]}.{version[2]}");
+        Name = Version(library);
     }
 
     /// <summary>How to bring it in.</summary>
@@ -29,6 +26,14 @@ internal sealed unsafe class OneDnn : IProductPeer
     /// <summary>The library, or null.</summary>
     public static OneDnn? TryLoad() =>
         PeerLibrary.Find(null, ["libdnnl.so.3", "libdnnl.so.2", "libdnnl.dylib"], "dnnl_sgemm") is not 0 and nint library ? new(library) : null;
+
+    /// <summary>What the library calls itself.</summary>
+    public static string Version(nint library)
+    {
+        // struct dnnl_version_t: major, minor, patch, then the hash.
+        int* version = ((delegate* unmanaged<int*>)NativeLibrary.GetExport(library, "dnnl_version"))();
+        return string.Create(CultureInfo.InvariantCulture, $"oneDNN {version[0]}.{version[1]}.{version[2]}");
+    }
 
     public bool SetThreads(int threads)
     {
