@@ -4,7 +4,7 @@ using EmbeddingKernels.Core;
 namespace EmbeddingKernels.Bench;
 
 /// <summary>numpy's product, in a Python process, of random matrices of its own.</summary>
-internal sealed class NumpyProduct(PythonPeer process) : IProductPeer, IDisposable
+internal sealed class NumpyProduct(PeerProcess process) : IProductPeer, IDisposable
 {
     public string Name => process.Name;
 
@@ -13,7 +13,7 @@ internal sealed class NumpyProduct(PythonPeer process) : IProductPeer, IDisposab
     /// <summary>The process, or null and how to bring it in.</summary>
     public static NumpyProduct? TryStart(out string missing)
     {
-        PythonPeer? process = PythonPeer.TryStart("numpy", out string why);
+        PeerProcess? process = PythonPeer.TryStart("numpy", out string why);
         missing = $"numpy: not found ({why}); `apt-get install python3-numpy`, or name a Python that has it in PYTHON";
         return process is null ? null : new(process);
     }

@@ -7,10 +7,10 @@ namespace EmbeddingKernels.Bench;
 /// <summary>FAISS as Debian packs it, in a Python process; rows and queries go there as files.</summary>
 internal sealed unsafe class PythonFaiss : ISearchPeer
 {
-    private readonly PythonPeer _process;
+    private readonly PeerProcess _process;
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("faiss-peer-");
 
-    private PythonFaiss(PythonPeer process) => _process = process;
+    private PythonFaiss(PeerProcess process) => _process = process;
 
     public string Name => $"{_process.Name} (Python)";
 
@@ -27,7 +27,7 @@ internal sealed unsafe class PythonFaiss : ISearchPeer
     /// <summary>The process, or null and how to bring it in.</summary>
     public static PythonFaiss? TryStart(out string missing)
     {
-        PythonPeer? process = PythonPeer.TryStart("faiss", out string why);
+        PeerProcess? process = PythonPeer.TryStart("faiss", out string why);
         missing = $"FAISS in Python: not found ({why}); `apt-get install python3-faiss`, or name a Python that has it in PYTHON";
         return process is null ? null : new(process);
     }

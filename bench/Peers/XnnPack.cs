@@ -3,7 +3,10 @@ using EmbeddingKernels.Core;
 
 namespace EmbeddingKernels.Bench;
 
-/// <summary>XNNPACK's operators on NHWC maps, if this machine has the library.</summary>
+/// <summary>
+/// XNNPACK's operators on NHWC maps, if this machine has the library; by its interface of 2022, where sizes and arrays are set
+/// in one call, and by today's, which has a call for each.
+/// </summary>
 internal sealed unsafe class XnnPack : IConvolutionPeer
 {
     // XNN_EXTRA_BYTES: what its kernels may read beyond an input.
@@ -26,14 +29,14 @@ internal sealed unsafe class XnnPack : IConvolutionPeer
     }
 
     /// <summary>How to bring it in.</summary>
-    public static string Missing => "XNNPACK: not found; `apt-get install libxnnpack0`";
+    public static string Missing => "XNNPACK: not found; name libXNNPACK.so in XNNPACK (Debian's, by `apt-get install libxnnpack0`, is slow on AVX2: its compiler kept an accumulator in memory)";
 
     public string Name => "XNNPACK";
 
     /// <summary>The library, or null.</summary>
     public static XnnPack? TryLoad() =>
-        PeerLibrary.Find(null, ["libXNNPACK.so.0", "libXNNPACK.so"], "xnn_create_convolution2d_nhwc_f32") is not 0 and nint library
-        && PeerLibrary.Find(null, ["libpthreadpool.so.0", "libpthreadpool.so"], "pthreadpool_create") is not 0 and nint threads
+        PeerLibrary.Find("XNNPACK", ["libXNNPACK.so.0", "libXNNPACK.so"], "xnn_create_convolution2d_nhwc_f32") is not 0 and nint library
+        && PeerLibrary.Find("PTHREADPOOL", ["libpthreadpool.so.0", "libpthreadpool.so"], "pthreadpool_create") is not 0 and nint threads
             ? new(library, threads)
             : null;
 
@@ -51,6 +54,7 @@ internal sealed unsafe class XnnPack : IConvolutionPeer
         private readonly ConvolutionLayer _layer;
         private readonly AlignedBuffer<float> _input;
         private readonly AlignedBuffer<float> _output;
+        private readonly AlignedBuffer<byte>? _workspace;
         private readonly nint _pool;
         private readonly nint _operator;
 
@@ -71,31 +75,60 @@ internal sealed unsafe class XnnPack : IConvolutionPeer
                 Transpose(problem.Weights.Pointer + (o * layer.Depth), layer.GroupInputs, window, weights.Pointer + (o * layer.Depth));
 
             _pool = owner._createPool((nuint)threads);
-            nint made;
+            nint library = owner._library, made;
             if (layer.IsFullyConnected)
             {
-                Check(
-                    ((delegate* unmanaged<nuint, nuint, nuint, nuint, float*, float*, float, float, uint, nint*, int>)NativeLibrary.GetExport(owner._library, "xnn_create_fully_connected_nc_f32"))(
-                        (nuint)layer.Inputs, (nuint)layer.Outputs, (nuint)layer.Inputs, (nuint)layer.Outputs, weights.Pointer, problem.Bias.Pointer,
-                        float.NegativeInfinity, float.PositiveInfinity, 0, &made),
-                    "xnn_create_fully_connected_nc_f32");
-                Check(
-                    ((delegate* unmanaged<nint, nuint, float*, float*, nint, int>)NativeLibrary.GetExport(owner._library, "xnn_setup_fully_connected_nc_f32"))(
-                        made, (nuint)layer.Batch, _input.Pointer, _output.Pointer, _pool),
-                    "xnn_setup_fully_connected_nc_f32");
+                nuint inputs = (nuint)layer.Inputs, outputs = (nuint)layer.Outputs;
+                nint create = NativeLibrary.GetExport(library, "xnn_create_fully_connected_nc_f32"), setup = NativeLibrary.GetExport(library, "xnn_setup_fully_connected_nc_f32");
+                if (NativeLibrary.TryGetExport(library, "xnn_reshape_fully_connected_nc_f32", out nint reshape))
+                {
+                    Check(
+                        ((delegate* unmanaged<nuint, nuint, nuint, nuint, float*, float*, float, float, uint, nint, nint*, int>)create)(
+                            inputs, outputs, inputs, outputs, weights.Pointer, problem.Bias.Pointer, float.NegativeInfinity, float.PositiveInfinity, 0, 0, &made),
+                        "xnn_create_fully_connected_nc_f32");
+                    Check(((delegate* unmanaged<nint, nuint, nint, int>)reshape)(made, (nuint)layer.Batch, _pool), "xnn_reshape_fully_connected_nc_f32");
+                    Check(((delegate* unmanaged<nint, float*, float*, int>)setup)(made, _input.Pointer, _output.Pointer), "xnn_setup_fully_connected_nc_f32");
+                }
+                else
+                {
+                    Check(
+                        ((delegate* unmanaged<nuint, nuint, nuint, nuint, float*, float*, float, float, uint, nint*, int>)create)(
+                            inputs, outputs, inputs, outputs, weights.Pointer, problem.Bias.Pointer, float.NegativeInfinity, float.PositiveInfinity, 0, &made),
+                        "xnn_create_fully_connected_nc_f32");
+                    Check(((delegate* unmanaged<nint, nuint, float*, float*, nint, int>)setup)(made, (nuint)layer.Batch, _input.Pointer, _output.Pointer, _pool), "xnn_setup_fully_connected_nc_f32");
+                }
             }
             else
             {
-                uint padding = (uint)layer.Padding, kernel = (uint)layer.Kernel, stride = (uint)layer.Stride;
-                Check(
-                    ((delegate* unmanaged<uint, uint, uint, uint, uint, uint, uint, uint, uint, uint, uint, nuint, nuint, nuint, nuint, float*, float*, float, float, uint, nint*, int>)NativeLibrary.GetExport(owner._library, "xnn_create_convolution2d_nhwc_f32"))(
-                        padding, padding, padding, padding, kernel, kernel, stride, stride, 1, 1, (uint)layer.Groups, (nuint)layer.GroupInputs, (nuint)(layer.Outputs / layer.Groups),
-                        (nuint)layer.Inputs, (nuint)layer.Outputs, weights.Pointer, problem.Bias.Pointer, float.NegativeInfinity, float.PositiveInfinity, 0, &made),
-                    "xnn_create_convolution2d_nhwc_f32");
-                Check(
-                    ((delegate* unmanaged<nint, nuint, nuint, nuint, float*, float*, nint, int>)NativeLibrary.GetExport(owner._library, "xnn_setup_convolution2d_nhwc_f32"))(
-                        made, (nuint)layer.Batch, (nuint)layer.Size, (nuint)layer.Size, _input.Pointer, _output.Pointer, _pool),
-                    "xnn_setup_convolution2d_nhwc_f32");
+                uint padding = (uint)layer.Padding, kernel = (uint)layer.Kernel, stride = (uint)layer.Stride, groups = (uint)layer.Groups;
+                nuint groupInputs = (nuint)layer.GroupInputs, groupOutputs = (nuint)(layer.Outputs / layer.Groups), size = (nuint)layer.Size;
+                nint create = NativeLibrary.GetExport(library, "xnn_create_convolution2d_nhwc_f32"), setup = NativeLibrary.GetExport(library, "xnn_setup_convolution2d_nhwc_f32");
+                if (NativeLibrary.TryGetExport(library, "xnn_reshape_convolution2d_nhwc_f32", out nint reshape))
+                {
+                    Check(
+                        ((delegate* unmanaged<uint, uint, uint, uint, uint, uint, uint, uint, uint, uint, uint, nuint, nuint, nuint, nuint, float*, float*, float, float, uint, nint, nint*, int>)create)(
+                            padding, padding, padding, padding, kernel, kernel, stride, stride, 1, 1, groups, groupInputs, groupOutputs, (nuint)layer.Inputs, (nuint)layer.Outputs,
+                            weights.Pointer, problem.Bias.Pointer, float.NegativeInfinity, float.PositiveInfinity, 0, 0, &made),
+                        "xnn_create_convolution2d_nhwc_f32");
+                    nuint workspace, outputHeight, outputWidth;
+                    Check(
+                        ((delegate* unmanaged<nint, nuint, nuint, nuint, nuint*, nuint*, nuint*, nint, int>)reshape)(
+                            made, (nuint)layer.Batch, size, size, &workspace, &outputHeight, &outputWidth, _pool),
+                        "xnn_reshape_convolution2d_nhwc_f32");
+                    _workspace = new((nint)workspace + 1);
+                    Check(((delegate* unmanaged<nint, byte*, float*, float*, int>)setup)(made, _workspace.Pointer, _input.Pointer, _output.Pointer), "xnn_setup_convolution2d_nhwc_f32");
+                }
+                else
+                {
+                    Check(
+                        ((delegate* unmanaged<uint, uint, uint, uint, uint, uint, uint, uint, uint, uint, uint, nuint, nuint, nuint, nuint, float*, float*, float, float, uint, nint*, int>)create)(
+                            padding, padding, padding, padding, kernel, kernel, stride, stride, 1, 1, groups, groupInputs, groupOutputs, (nuint)layer.Inputs, (nuint)layer.Outputs,
+                            weights.Pointer, problem.Bias.Pointer, float.NegativeInfinity, float.PositiveInfinity, 0, &made),
+                        "xnn_create_convolution2d_nhwc_f32");
+                    Check(
+                        ((delegate* unmanaged<nint, nuint, nuint, nuint, float*, float*, nint, int>)setup)(made, (nuint)layer.Batch, size, size, _input.Pointer, _output.Pointer, _pool),
+                        "xnn_setup_convolution2d_nhwc_f32");
+                }
             }
 
             _operator = made;
@@ -116,6 +149,7 @@ internal sealed unsafe class XnnPack : IConvolutionPeer
         {
             _owner._delete(_operator);
             _owner._destroyPool(_pool);
+            _workspace?.Dispose();
             _input.Dispose();
             _output.Dispose();
         }
