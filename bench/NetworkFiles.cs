@@ -48,7 +48,7 @@ internal sealed class NetworkFiles : IDisposable
         using FileStream file = System.IO.File.Create(Bin);
         foreach (NetworkLayer layer in model.Layers.Where(layer => layer.Depth > 0))
         {
-            file.Write(stackalloc byte[4]);
+            file.Write([0, 0, 0, 0]);
             using AlignedBuffer<float> weights = layer.Weights(), bias = layer.Bias();
             Write(file, weights);
             Write(file, bias);

@@ -25,7 +25,7 @@ static Command CompareCommand()
     Option<bool> quick = new("--quick") { Description = "Small sizes and few repetitions: shows that it runs." };
     Option<FileInfo?> file = OutputOption();
     Option<bool> save = SaveOption("FAMILY.md, or compare.md for several families,");
-    Command command = new("compare", "Our kernels, the peers found on this machine and the limits, as Markdown tables. Libraries and programs outside the system's folders are named by FAISS_C, USEARCH_C, NUMKONG, PYTHON, WORD2VEC, PWORD2VEC, FIT_SNE, ONEDAL_TSNE, XNNPACK, PTHREADPOOL and NCNN_NETWORK.") { families, quick, file, save };
+    Command command = new("compare", "Our kernels, the peers found on this machine and the limits, as Markdown tables. Libraries and programs outside the system's folders are named by FAISS_C, USEARCH_C, NUMKONG, PYTHON, WORD2VEC, PWORD2VEC, FIT_SNE, ONEDAL_TSNE, XNNPACK and NCNN_NETWORK.") { families, quick, file, save };
     command.SetAction(result =>
     {
         string[] chosen = result.GetValue(families)!;

@@ -18,11 +18,12 @@ internal sealed unsafe class XnnPack : IConvolutionPeer
     private readonly delegate* unmanaged<nint, nint, int> _run;
     private readonly delegate* unmanaged<nint, int> _delete;
 
-    private XnnPack(nint library, nint threads)
+    private XnnPack(nint library)
     {
+        // pthreadpool's functions are looked for in the libraries that this one was linked with, too.
         _library = library;
-        _createPool = (delegate* unmanaged<nuint, nint>)NativeLibrary.GetExport(threads, "pthreadpool_create");
-        _destroyPool = (delegate* unmanaged<nint, void>)NativeLibrary.GetExport(threads, "pthreadpool_destroy");
+        _createPool = (delegate* unmanaged<nuint, nint>)NativeLibrary.GetExport(library, "pthreadpool_create");
+        _destroyPool = (delegate* unmanaged<nint, void>)NativeLibrary.GetExport(library, "pthreadpool_destroy");
         _run = (delegate* unmanaged<nint, nint, int>)NativeLibrary.GetExport(library, "xnn_run_operator");
         _delete = (delegate* unmanaged<nint, int>)NativeLibrary.GetExport(library, "xnn_delete_operator");
         Check(((delegate* unmanaged<nint, int>)NativeLibrary.GetExport(library, "xnn_initialize"))(0), "xnn_initialize");
@@ -36,8 +37,7 @@ internal sealed unsafe class XnnPack : IConvolutionPeer
     /// <summary>The library, or null.</summary>
     public static XnnPack? TryLoad() =>
         PeerLibrary.Find("XNNPACK", ["libXNNPACK.so.0", "libXNNPACK.so"], "xnn_create_convolution2d_nhwc_f32") is not 0 and nint library
-        && PeerLibrary.Find("PTHREADPOOL", ["libpthreadpool.so.0", "libpthreadpool.so"], "pthreadpool_create") is not 0 and nint threads
-            ? new(library, threads)
+            ? new(library)
             : null;
 
     public IConvolutionRun? Prepare(ConvolutionProblem problem, int threads) => new Prepared(this, problem, threads);
