@@ -24,6 +24,10 @@ internal readonly unsafe struct GemmAction<TActivation>(GemmOperand rows, GemmOp
         GemmOperand a = _rows.Slice(0, m, 0, depth), b = _columns.Slice(0, n, 0, depth);
         if (depth > 0 && (m == 1 || n == 1))
             Gemv.Multiply<TWide, TActivation>(a, b, _target, workers);
+        else if (m <= TWide.Lanes && n > m && GemmStream<TWide, NarrowTile, GemmStoreByMemory<TActivation, Yes>>.Pays(b))
+            GemmStream<TWide, NarrowTile, GemmStoreByMemory<TActivation, Yes>>.Run(b, a, new(_target), workers);
+        else if (m <= WideTile.Columns<TWide>() && n > m && GemmStream<TWide, WideTile, GemmStoreByMemory<TActivation, Yes>>.Pays(b))
+            GemmStream<TWide, WideTile, GemmStoreByMemory<TActivation, Yes>>.Run(b, a, new(_target), workers);
         else if (m <= TWide.Lanes && n > m && b.DepthStride == 1)
             GemmLoops<TWide, NarrowTile, GemmStoreByMemory<TActivation, Yes>>.Run(b, a, new(_target), workers);
         else if (m <= GemmBlocking.TurnedPanels * WideTile.Columns<TWide>() && n > 4 * m && b.DepthStride == 1)

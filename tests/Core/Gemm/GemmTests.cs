@@ -35,6 +35,9 @@ public sealed unsafe class GemmTests(IsaLevel level) : IsaFixture(level)
     [TestCase(7, 5, 4099)]
     [TestCase(2053, 3, 2)]
     [TestCase(3, 2053, 2)]
+    [TestCase(5, 131, 4500)]
+    [TestCase(13, 73, 4500)]
+    [TestCase(2, 601, 300)]
     [TestCase(1, 1, 1)]
     public void SizesAroundTheBlockingAgreeWithTheDoubleReference(int m, int n, int k)
     {
@@ -47,7 +50,7 @@ public sealed unsafe class GemmTests(IsaLevel level) : IsaFixture(level)
     public void AnyNumberOfThreadsGivesTheSameBits([Values(2, 3, 7)] int threads)
     {
         using WorkerPool pool = new(threads);
-        foreach ((int m, int n, int k) in new[] { (200, 700, 300), (5, 90, 70), (1, 1, 600), (101, 1, 1) })
+        foreach ((int m, int n, int k) in new[] { (200, 700, 300), (5, 90, 70), (6, 150, 5000), (1, 1, 600), (101, 1, 1) })
         {
             GemmShape shape = new(m, n, k, true, true, 1f, 1f, 0, 5);
             using GemmProblem serial = new(shape);
