@@ -40,25 +40,34 @@ internal readonly struct WinogradAction(WinogradJob job, int outputTile, WorkerP
     }
 }
 
-/// <summary>
-/// A matrix for each of the positions of a transformed tile: rows are tiles, columns channels.
-/// </summary>
-/// <param name="data">Position 0, row 0.</param>
-/// <param name="stride">Floats from row to row.</param>
-/// <param name="rows">Rows.</param>
-internal readonly unsafe struct WinogradPlanes(float* data, nint stride, nint rows)
+/// <summary>Where a tile's outputs stand.</summary>
+internal struct WinogradTile
 {
-    public readonly float* Data = data;
-    public readonly nint Stride = stride;
+    public WinogradTile(in WinogradJob job, nint tile, int outputs)
+    {
+        (nint line, nint column) = Math.DivRem(tile, job.TilesX);
+        (nint image, line) = Math.DivRem(line, job.TilesY);
+        (Image, Y, X) = ((int)image, line * outputs, column * outputs);
+    }
 
-    /// <summary>Floats from position to position.</summary>
-    public readonly nint Step = StepOf(stride, rows);
+    public int Image;
+    public nint Y;
+    public nint X;
 
-    /// <summary>
-    /// An odd number of cache lines: the stores of one tile go to all positions, and would otherwise meet in a few sets of
-    /// the caches.
-    /// </summary>
-    public static nint StepOf(nint stride, nint rows) => ((((stride * rows) + 15) / 16) | 1) * 16;
+    /// <summary>To the next tile.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void MoveOn(in WinogradJob job, int outputs)
+    {
+        X += outputs;
+        if (X < job.Destination.Width)
+            return;
+        X = 0;
+        Y += outputs;
+        if (Y < job.Destination.Height)
+            return;
+        Y = 0;
+        Image++;
+    }
 }
 
 /// <summary>The three stages of a run at one width and tile size, and the two ways to order them.</summary>
@@ -74,7 +83,7 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
     {
         if (job.Tiles == 0)
             return;
-        WinogradPlan plan = new(job, Positions, WideTile.Rows<TWide>(), WideTile.Columns<TWide>(), pool.Threads);
+        WinogradPlan plan = new(job, Positions, WideTile.Columns<TWide>(), pool.Threads);
         if (plan.ByStrips)
         {
             using Scratch<float> scratch = new(pool.Threads * (plan.InputFloats + plan.ProductFloats));
@@ -95,34 +104,35 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
         }
     }
 
-    /// <summary>Transforms tiles <paramref name="first"/> to <paramref name="end"/> - 1 to rows of <paramref name="planes"/>.</summary>
+    /// <summary>Transforms tiles <paramref name="first"/> to <paramref name="end"/> - 1 to the rows of the positions' matrices.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
-    public static void TransformInput(in WinogradJob job, nint first, nint end, float* planes, nint stride, nint step)
+    public static void TransformInput(in WinogradJob job, nint first, nint end, float* rows, nint stride, nint step)
     {
         BlockedImages source = job.Source;
-        int size = Size;
+        Margins halo = source.Halo;
+        nint lastY = source.Height + halo.Bottom - Size, lastX = source.Width + halo.Right - Size;
         float* patch = stackalloc float[8 * 8 * BlockedImages.Block];
         float* columns = stackalloc float[8 * 8 * TWide.Lanes];
         for (int block = 0; block < source.Blocks; block++)
         {
-            float* to = planes + (block * BlockedImages.Block);
-            for (nint tile = first; tile < end; tile++, to += stride)
+            float* to = rows + (block * BlockedImages.Block);
+            WinogradTile tile = new(job, first, TTransform.Outputs);
+            for (nint i = first; i < end; i++, to += stride)
             {
-                nint line = tile / job.TilesX, image = line / job.TilesY;
-                nint y = ((line - (image * job.TilesY)) * TTransform.Outputs) - job.Shape.Padding.Top;
-                nint x = ((tile - (line * job.TilesX)) * TTransform.Outputs) - job.Shape.Padding.Left;
-                float* from = source.At((int)image, block, y, x);
+                nint y = tile.Y - job.Shape.Padding.Top, x = tile.X - job.Shape.Padding.Left;
+                float* from = source.At(tile.Image, block, y, x);
                 nint rowStride = source.RowStride;
-                if (y < -source.Halo.Top || x < -source.Halo.Left || y + size > source.Height + source.Halo.Bottom || x + size > source.Width + source.Halo.Right)
+                if (y < -halo.Top || x < -halo.Left || y > lastY || x > lastX)
                 {
                     Clip(source, from, y, x, patch);
                     from = patch;
-                    rowStride = size * BlockedImages.Block;
+                    rowStride = Size * BlockedImages.Block;
                 }
 
                 for (int lane = 0; lane < BlockedImages.Block; lane += TWide.Lanes)
                     TransformTile(from + lane, rowStride, columns, to + lane, step);
+                tile.MoveOn(job, TTransform.Outputs);
             }
         }
     }
@@ -159,29 +169,65 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
     /// <param name="input">Transformed tiles.</param>
     /// <param name="inputStride">Floats from tile to tile.</param>
     /// <param name="inputStep">Floats from position to position.</param>
-    /// <param name="rows">Tiles, a multiple of the product tile's rows.</param>
-    /// <param name="products">Gets the products, <paramref name="channels"/> to a row.</param>
+    /// <param name="tiles">Tiles; up to <see cref="WinogradPlan.SurplusRows"/> rows more are read and written.</param>
+    /// <param name="products">Gets the products, <see cref="WinogradConvolution.OutputBlock"/> floats to a row.</param>
     /// <param name="productStep">Floats from position to position.</param>
     public static void Multiply(
-        in WinogradJob job, int channel, int channels, float* input, nint inputStride, nint inputStep, nint rows, float* products, nint productStep)
+        in WinogradJob job, int channel, int channels, float* input, nint inputStride, nint inputStep, nint tiles, float* products, nint productStep)
     {
-        int inputs = job.Shape.InputChannels, width = WideTile.Columns<TWide>();
+        int inputs = job.Shape.InputChannels, depthBlock = WinogradConvolution.DepthBlock(inputs);
         float* weights = job.Weights + ((nint)channel * inputs * Positions);
+        TileHeights heights = new(tiles, WideTile.Rows<TWide>(), MediumTile.Rows<TWide>(), LowTile.Rows<TWide>());
+        TileOperands operands = new() { Stride = inputStride, B = weights, Step = WideTile.Columns<TWide>() };
         for (int position = 0; position < Positions; position++)
         {
-            for (int k = 0; k < inputs; k += WinogradConvolution.DepthBlock)
+            for (int k = 0; k < inputs; k += depthBlock)
             {
-                int depth = Math.Min(WinogradConvolution.DepthBlock, inputs - k);
-                GemmPanels a = new(input + k, WideTile.Rows<TWide>() * inputStride, inputStride);
-                GemmPanels b = new(weights + ((nint)k * width), (nint)inputs * width, width);
-                WinogradStore store = new(products, channels, add: k > 0);
-                GemmBlock.Multiply<TWide, WideTile, PlainTileRows, WinogradStore>(a, b, depth, rows, channels, 0, 0, ref store);
+                operands.A = input + k;
+                operands.Depth = Math.Min(depthBlock, inputs - k);
+                if (k == 0)
+                    MultiplyBlock<No>(ref operands, channels, heights, products);
+                else
+                    MultiplyBlock<Yes>(ref operands, channels, heights, products);
             }
 
             input += inputStep;
             products += productStep;
-            weights += (nint)inputs * channels;
         }
+    }
+
+    // Panels of weights stand one after another: each is fetched while the tiles of the one before it are computed.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void MultiplyBlock<TAdd>(ref TileOperands operands, int channels, in TileHeights heights, float* products)
+        where TAdd : struct, IFlag
+    {
+        float* input = operands.A;
+        nint panelFloats = operands.Depth * operands.Step;
+        nint calls = heights.Wide + heights.Medium + heights.Low + (heights.Rest > 0 ? 1 : 0);
+        WinogradStore<TAdd> store = new() { FetchStep = ((operands.Step * sizeof(float)) + calls - 1) / calls };
+        for (int channel = 0; channel < channels; channel += WideTile.Columns<TWide>())
+        {
+            operands.A = input;
+            store.Target = products + channel;
+            store.Next = (byte*)(operands.B + panelFloats);
+            for (nint t = heights.Wide; t != 0; t--)
+                Tile<WideTile, TAdd>(ref operands, ref store);
+            for (nint t = heights.Medium; t != 0; t--)
+                Tile<MediumTile, TAdd>(ref operands, ref store);
+            for (nint t = heights.Low + (heights.Rest > 0 ? 1 : 0); t != 0; t--)
+                Tile<LowTile, TAdd>(ref operands, ref store);
+            operands.B += panelFloats;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Tile<TShape, TAdd>(ref TileOperands operands, ref WinogradStore<TAdd> store)
+        where TShape : struct, ITileShape
+        where TAdd : struct, IFlag
+    {
+        GemmTile.Multiply<TWide, TShape, PlainTileRows, WinogradStore<TAdd>>(operands, 0, 0, true, null, ref store);
+        operands.A += TShape.Rows<TWide>() * operands.Stride;
+        store.Target += TShape.Rows<TWide>() * WinogradConvolution.OutputBlock;
     }
 
     /// <summary>Transforms products back and stores the outputs of tiles <paramref name="first"/> to <paramref name="end"/> - 1.</summary>
@@ -192,26 +238,29 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
         BlockedImages destination = job.Destination;
         float* columns = stackalloc float[6 * 8 * TWide.Lanes];
         int endBlock = Math.Min((channel + channels) / BlockedImages.Block, destination.Blocks);
+        WinogradOutput output = default;
+        (output.Low, output.High) = job.Activation.Bounds;
         for (int block = channel / BlockedImages.Block; block < endBlock; block++)
         {
             float* from = products + (block * BlockedImages.Block) - channel;
-            for (nint tile = first; tile < end; tile++, from += channels)
+            WinogradTile tile = new(job, first, TTransform.Outputs);
+            for (nint i = first; i < end; i++, from += WinogradConvolution.OutputBlock)
             {
-                nint line = tile / job.TilesX, image = line / job.TilesY;
-                nint y = (line - (image * job.TilesY)) * TTransform.Outputs, x = (tile - (line * job.TilesX)) * TTransform.Outputs;
-                int rows = (int)Math.Min(TTransform.Outputs, destination.Height - y);
-                WinogradOutput output = new()
-                {
-                    Destination = destination.At((int)image, block, y, x),
-                    Residual = job.HasResidual ? job.Residual.At((int)image, block, y, x) : null,
-                    Columns = (int)Math.Min(TTransform.Outputs, destination.Width - x),
-                };
-                (output.Low, output.High) = job.Activation.Bounds;
+                float* corner = destination.At(tile.Image, block, tile.Y, tile.X);
+                float* residual = job.HasResidual ? job.Residual.At(tile.Image, block, tile.Y, tile.X) : null;
+                int rows = (int)Math.Min(TTransform.Outputs, destination.Height - tile.Y);
+                output.Columns = (int)Math.Min(TTransform.Outputs, destination.Width - tile.X);
                 for (int lane = 0; lane < BlockedImages.Block; lane += TWide.Lanes)
                 {
                     output.Bias = job.Bias + (block * BlockedImages.Block) + lane;
-                    TransformTile(from + lane, step, columns, rows, destination.RowStride, job.Residual.RowStride, output.At(lane));
+                    output.Destination = corner + lane;
+                    output.Residual = residual is null ? null : residual + lane;
+                    TransformTile(from + lane, step, columns, rows, destination.RowStride, job.Residual.RowStride, output);
                 }
+
+                for (int y = 0; y < rows && !job.Activation.IsClip; y++)
+                    ActivationRows.Apply<TWide>(job.Activation, corner + (y * destination.RowStride), (nint)output.Columns * BlockedImages.Block);
+                tile.MoveOn(job, TTransform.Outputs);
             }
         }
     }
@@ -235,26 +284,42 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
     }
 }
 
-/// <summary>How the tiles of a run are cut.</summary>
+/// <summary>
+/// How the tiles of a run are cut. Where there are strips enough for all threads, each does all three stages of a strip in a
+/// row: transformed tiles and products stay in its L2 or near it. Else threads share the transformed tiles of a group, and
+/// divide its output channels.
+/// </summary>
 internal readonly struct WinogradPlan
 {
-    public WinogradPlan(in WinogradJob job, int positions, int tileRows, int tileColumns, int threads)
+    // Products of strips of so many tiles of F(4, 3) slightly overflow an L2 of 512 KiB; shorter strips would read the weights oftener.
+    private const int LongestStrip = 64;
+    private const int ShortestStrip = 24;
+
+    // So many jobs for each thread that a core which is busy elsewhere does not hold up the others for long.
+    private const int JobsPerThread = 4;
+
+    // Transformed tiles of a group share the L3 with the weights.
+    private const int ShareOfL3 = 4;
+
+    public WinogradPlan(in WinogradJob job, int positions, int tileColumns, int threads)
     {
         Inputs = job.Source.Blocks * BlockedImages.Block;
         Outputs = WinogradConvolution.Channels(job.Shape.OutputChannels, tileColumns);
-        int outputBlock = Math.Min(Outputs, WinogradConvolution.OutputBlock);
-        ByStrips = Environment.GetEnvironmentVariable("WSTRIP") is { } t ? t == "1" : (long)positions * Inputs * Outputs * 4 < 3 << 20;
-        nint strip = int.Parse(Environment.GetEnvironmentVariable("WT") ?? "24");
-        Strip = Math.Min(GemmBlocking.RoundUp(strip, tileRows), GemmBlocking.RoundUp(job.Tiles, tileRows));
-        Group = ByStrips ? Strip : Math.Min(GemmBlocking.RoundUp(job.Tiles, tileRows), GemmBlocking.RoundUp((8 << 20) / (positions * Inputs * 4), Strip));
-        InputStep = WinogradPlanes.StepOf(Inputs, Group);
-        ProductStep = WinogradPlanes.StepOf(outputBlock, Strip);
+        nint longest = Math.Min(job.Tiles, LongestStrip * 36 / positions);
+        nint wanted = threads == 1 ? 1 : (nint)JobsPerThread * threads;
+        ByStrips = job.Tiles >= wanted * ShortestStrip || wanted == 1;
+        nint strips = GemmBlocking.Panels(job.Tiles, longest);
+        Strip = GemmBlocking.Panels(job.Tiles, ByStrips ? Math.Max(strips, wanted) : strips);
+        Group = ByStrips ? Strip : Math.Min(job.Tiles, GemmBlocking.RoundUp(CacheSizes.L3 / ShareOfL3 / (positions * Inputs * sizeof(float)), Strip));
+        InputStep = Step(Inputs, Group);
+        ProductStep = Step(WinogradConvolution.OutputBlock, Strip);
         InputFloats = positions * InputStep;
         ProductFloats = positions * ProductStep;
-        TileRows = tileRows;
     }
 
-    public readonly int TileRows;
+    /// <summary>Rows after the last tile that a product may read and write: less than a tile of the product.</summary>
+    public const int SurplusRows = 8;
+
     public readonly int Inputs;
     public readonly int Outputs;
     public readonly bool ByStrips;
@@ -264,6 +329,10 @@ internal readonly struct WinogradPlan
     public readonly nint ProductStep;
     public readonly nint InputFloats;
     public readonly nint ProductFloats;
+
+    // An odd number of cache lines: the stores of one tile go to all positions, and would otherwise meet in a few sets of
+    // the caches.
+    private static nint Step(nint stride, nint rows) => ((stride * (rows + SurplusRows) / 16) | 1) * 16;
 }
 
 /// <summary>Strips of tiles, all three stages of each in a row: transformed tiles and products stay in the worker's L2.</summary>
@@ -279,11 +348,10 @@ internal readonly unsafe struct WinogradStrips<TWide, TTransform>(WinogradJob jo
         {
             nint first = strip * plan.Strip, last = Math.Min(first + plan.Strip, job.Tiles);
             WinogradLoops<TWide, TTransform>.TransformInput(job, first, last, input, plan.Inputs, plan.InputStep);
-            nint rows = GemmBlocking.RoundUp(last - first, plan.TileRows);
             for (int channel = 0; channel < plan.Outputs; channel += WinogradConvolution.OutputBlock)
             {
                 int channels = Math.Min(WinogradConvolution.OutputBlock, plan.Outputs - channel);
-                WinogradLoops<TWide, TTransform>.Multiply(job, channel, channels, input, plan.Inputs, plan.InputStep, rows, products, plan.ProductStep);
+                WinogradLoops<TWide, TTransform>.Multiply(job, channel, channels, input, plan.Inputs, plan.InputStep, last - first, products, plan.ProductStep);
                 WinogradLoops<TWide, TTransform>.TransformOutput(job, first, last, channel, channels, products, plan.ProductStep);
             }
         }
@@ -324,31 +392,39 @@ internal readonly unsafe struct WinogradProducts<TWide, TTransform>(WinogradJob 
             nint tile = first + (item % Strips * plan.Strip), endTile = Math.Min(end, tile + plan.Strip);
             int channel = (int)(item / Strips) * WinogradConvolution.OutputBlock;
             int channels = Math.Min(WinogradConvolution.OutputBlock, plan.Outputs - channel);
-            nint rows = GemmBlocking.RoundUp(endTile - tile, plan.TileRows);
             WinogradLoops<TWide, TTransform>.Multiply(
-                job, channel, channels, input + ((tile - first) * plan.Inputs), plan.Inputs, plan.InputStep, rows, products, plan.ProductStep);
+                job, channel, channels, input + ((tile - first) * plan.Inputs), plan.Inputs, plan.InputStep, endTile - tile, products, plan.ProductStep);
             WinogradLoops<TWide, TTransform>.TransformOutput(job, tile, endTile, channel, channels, products, plan.ProductStep);
         }
     }
 }
 
 /// <summary>Stores tiles of the products: over what stands, or added to it.</summary>
-internal unsafe struct WinogradStore(float* products, nint stride, bool add) : ITileEpilogue
+internal unsafe struct WinogradStore<TAdd> : ITileEpilogue
+    where TAdd : struct, IFlag
 {
-    private float* _target;
+    public float* Target;
+    public byte* Next;
+    public nint FetchStep;
+
+    public static bool Fetches => true;
 
     public readonly bool FromRegisters => true;
 
-    public readonly byte* Fetch(nint depth, out nint step)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public byte* Fetch(nint depth, out nint step)
     {
-        step = 0;
-        return null;
+        byte* next = Next;
+        step = FetchStep;
+        Next += depth * step;
+        return next;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Begin<TWide, TShape>(nint row, nint column)
+    public readonly void Begin<TWide, TShape>(nint row, nint column)
         where TWide : unmanaged, IWide<TWide>
-        where TShape : struct, ITileShape => _target = products + (row * stride) + column;
+        where TShape : struct, ITileShape
+    {
+    }
 
     public readonly TWide Start<TWide>(int i, int v)
         where TWide : unmanaged, IWide<TWide> => TWide.Zero;
@@ -357,15 +433,15 @@ internal unsafe struct WinogradStore(float* products, nint stride, bool add) : I
     public readonly TWide Take<TWide>(int i, int v, TWide sums, TWide picked)
         where TWide : unmanaged, IWide<TWide>
     {
-        float* target = _target + (i * stride) + (v * TWide.Lanes);
-        TWide.Store(target, add ? sums + TWide.Load(target) : sums);
+        float* target = Target + (i * WinogradConvolution.OutputBlock) + (v * TWide.Lanes);
+        TWide.Store(target, TAdd.Value ? sums + TWide.Load(target) : sums);
         return picked;
     }
 
     public readonly void Finish<TWide, TShape>(float* tile, nint row, nint column, int rows, int columns)
         where TWide : unmanaged, IWide<TWide>
         where TShape : struct, ITileShape =>
-        throw new System.Diagnostics.UnreachableException("Planes have room for whole tiles.");
+        throw new System.Diagnostics.UnreachableException("There is room for whole tiles.");
 }
 
 /// <summary>The results of the transform of a column, one below another.</summary>
@@ -385,14 +461,6 @@ internal unsafe struct WinogradOutput : IWinogradSink
     public int Columns;
     public float Low;
     public float High;
-
-    public readonly WinogradOutput At(int lane)
-    {
-        WinogradOutput at = this;
-        at.Destination += lane;
-        at.Residual += Residual is null ? 0 : lane;
-        return at;
-    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void Put<TWide>(int i, TWide value)

@@ -55,7 +55,7 @@ public sealed class WinogradConvolutionTests(IsaLevel level) : IsaFixture(level)
     [Test]
     public void TheResidualMayBeTheDestination([ValueSource(nameof(OutputTiles))] int outputTile, [Values] bool inPlace)
     {
-        foreach (Activation activation in new[] { Activation.None, Activation.Relu, Activation.Relu6 })
+        foreach (Activation activation in new[] { Activation.None, Activation.Relu, Activation.Relu6, Activation.Silu, Activation.LeakyRelu(0.1f) })
         {
             Problem problem = new(2, 19, 37, 9, 10, new(1), activation, new(1));
             using TestImages source = problem.Source();
@@ -70,14 +70,15 @@ public sealed class WinogradConvolutionTests(IsaLevel level) : IsaFixture(level)
         }
     }
 
-    // Channels on both sides of the sizes at which tiles are worked on in strips or in groups, and several of either.
+    // Tiles enough for strips with all numbers of threads, with some, and with one; in the last case they make up two groups.
     [TestCase(16, 20, 61, 43)]
     [TestCase(180, 150, 17, 21)]
+    [TestCase(1040, 3, 31, 30)]
     public void AnyNumberOfThreadsGivesTheSameBits(int inputs, int outputs, int height, int width)
     {
         Problem problem = new(2, inputs, outputs, height, width, new(1), Activation.Relu, new(1));
         using TestImages source = problem.Source();
-        foreach (int outputTile in OutputTiles)
+        foreach (int outputTile in inputs < 1000 ? OutputTiles : [4])
         {
             using WinogradConvolution layer = problem.Layer(outputTile);
             float[]? serial = null;
@@ -94,12 +95,12 @@ public sealed class WinogradConvolutionTests(IsaLevel level) : IsaFixture(level)
     }
 
     // Largest and rms error relative to the output's rms, as the docs state them.
-    [TestCase(2, 64, 2e-6, 3e-7)]
-    [TestCase(2, 512, 3e-6, 4.5e-7)]
-    [TestCase(4, 64, 8e-6, 9e-7)]
-    [TestCase(4, 512, 1e-5, 1.3e-6)]
-    [TestCase(6, 64, 6e-5, 4e-6)]
-    [TestCase(6, 512, 7e-5, 6e-6)]
+    [TestCase(2, 64, 2e-6, 4e-7)]
+    [TestCase(2, 512, 2e-6, 4e-7)]
+    [TestCase(4, 64, 9e-6, 1e-6)]
+    [TestCase(4, 512, 9e-6, 1e-6)]
+    [TestCase(6, 64, 6e-5, 5e-6)]
+    [TestCase(6, 512, 6e-5, 5e-6)]
     public void ErrorsAreAsStated(int outputTile, int inputs, double most, double rms)
     {
         const int Extent = 24, Outputs = 24;
