@@ -122,11 +122,19 @@ internal readonly unsafe struct FrameBlocks<TWide, TFrequency>(
         else
             Clear(line, inside, line + (end * step), line + (spectra.Options.FftLength * step));
         FrameRows<TWide>.Gather(rows, spectra.Factors, spectra.WindowLength, inside, step);
-        if (spectra.IsPlain && spectra.Options.Energy == FrameEnergy.None)
-            return;
-        TWide energy = Prepare(inside, step);
-        if (energies is not null)
-            TWide.StoreFirst(energies + frame, energy, frames);
+        FrameSpectraOptions options = spectra.Options;
+        nint length = spectra.WindowLength;
+        if (!spectra.IsPlain)
+        {
+            TWide mean = options.RemoveMean ? Mean(inside, step, length) : TWide.Zero;
+            Prepare(inside, step, length, mean, options.PreEmphasis, spectra.Window, out TWide raw, out TWide windowed);
+            if (options.Energy != FrameEnergy.None)
+                TWide.StoreFirst(energies + frame, options.Energy == FrameEnergy.Raw ? raw : windowed, frames);
+        }
+        else if (options.Energy != FrameEnergy.None)
+        {
+            TWide.StoreFirst(energies + frame, SumOfSquares(inside, step, length), frames);
+        }
     }
 
     private static void Clear(float* begin, float* beginEnd, float* end, float* endEnd)
@@ -137,52 +145,50 @@ internal readonly unsafe struct FrameBlocks<TWide, TFrequency>(
             TWide.Store(end, TWide.Zero);
     }
 
-    /// <summary>Mean, pre-emphasis, window; the energy that is asked for.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private TWide Prepare(float* line, nint step)
+    private static TWide Mean(float* line, nint step, nint length)
     {
-        nint length = spectra.WindowLength;
-        float* window = spectra.Window, end = line + (length * step);
-        TWide mean = TWide.Zero;
-        if (spectra.Options.RemoveMean)
+        float* end = line + (length * step);
+        TWide even = TWide.Zero, odd = TWide.Zero;
+        for (; line < end - step; line += 2 * step)
         {
-            TWide other = TWide.Zero;
-            float* from = line;
-            for (; from < end - step; from += 2 * step)
-            {
-                mean += TWide.Load(from);
-                other += TWide.Load(from + step);
-            }
-
-            if (from < end)
-                mean += TWide.Load(from);
-            mean = (mean + other) * TWide.Broadcast(1f / length);
+            even += TWide.Load(line);
+            odd += TWide.Load(line + step);
         }
 
-        TWide raw = TWide.Zero, windowed = TWide.Zero;
-        if (spectra.IsPlain)
-        {
-            // The window is in the samples already.
-            for (; line < end; line += step)
-            {
-                TWide x = TWide.Load(line);
-                TWide.Accumulate(ref windowed, x, x);
-            }
+        if (line < end)
+            even += TWide.Load(line);
+        return (even + odd) * TWide.Broadcast(1f / length);
+    }
 
-            return windowed;
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static TWide SumOfSquares(float* line, nint step, nint length)
+    {
+        TWide sum = TWide.Zero;
+        for (float* end = line + (length * step); line < end; line += step)
+        {
+            TWide x = TWide.Load(line);
+            sum = TWide.MultiplyAdd(x, x, sum);
         }
 
-        TWide emphasis = TWide.Broadcast(spectra.Options.PreEmphasis), previous = TWide.Load(line) - mean;
-        for (; line < end; line += step, window++)
+        return sum;
+    }
+
+    /// <summary>Takes the mean off, then pre-emphasis and window, and both energies on the way.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Prepare(float* line, nint step, nint length, TWide mean, float emphasis, float* window, out TWide raw, out TWide windowed)
+    {
+        TWide before = TWide.Zero, after = TWide.Zero, factor = TWide.Broadcast(emphasis), previous = TWide.Load(line) - mean;
+        for (float* end = line + (length * step); line < end; line += step, window++)
         {
-            TWide x = TWide.Load(line) - mean, y = TWide.NegatedMultiplyAdd(emphasis, previous, x) * TWide.BroadcastFrom(window);
+            TWide x = TWide.Load(line) - mean, y = TWide.NegatedMultiplyAdd(factor, previous, x) * TWide.BroadcastFrom(window);
             previous = x;
-            TWide.Accumulate(ref raw, x, x);
-            TWide.Accumulate(ref windowed, y, y);
+            before = TWide.MultiplyAdd(x, x, before);
+            after = TWide.MultiplyAdd(y, y, after);
             TWide.Store(line, y);
         }
 
-        return spectra.Options.Energy == FrameEnergy.Raw ? raw : windowed;
+        (raw, windowed) = (before, after);
     }
 
     private void Transform(float* line, float* values)
