@@ -87,7 +87,7 @@ internal static class BmpDecoder
     private static Picture Unpack(ImageBytes bytes, int at, int width, int height, int bits, byte[] palette)
     {
         // A run of 255 pixels takes two bytes. Jumps could leave out more, which is believed of pictures of ordinary size only.
-        bytes.CheckPossible(at, (long)width * height / 128 - (1 << 17), bytes.Length - at);
+        bytes.CheckPossible(at, (long)width * height / 128 - (1 << 16), bytes.Length - at);
         Picture picture = new(width, height);
         for (int i = 0; i < width; i++)
             palette.AsSpan(0, 3).CopyTo(picture.Row(0)[(3 * i)..]);

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace EmbeddingKernels;
 
 /// <summary>
@@ -60,6 +62,7 @@ internal static class JpegColour
         return picture;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FromYCbCr(ReadOnlySpan<byte> luma, ReadOnlySpan<byte> blue, ReadOnlySpan<byte> red, Span<byte> rgb)
     {
         int[] redOfCr = RedOfCr, greenOfCr = GreenOfCr, greenOfCb = GreenOfCb, blueOfCb = BlueOfCb;
@@ -90,6 +93,7 @@ internal static class JpegColour
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static byte Clamp(int value) => (byte)Math.Clamp(value, 0, 255);
 
     private static int[] Table(double factor, bool half)
@@ -162,6 +166,7 @@ internal static class JpegColour
 
         private ReadOnlySpan<byte> Plane(int y) => _component.Plane.AsSpan(y * _component.Stride, _component.Width);
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Across(ReadOnlySpan<byte> near)
         {
             Span<byte> row = _row;
@@ -175,6 +180,7 @@ internal static class JpegColour
             row[^1] = near[^1];
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Both(ReadOnlySpan<byte> near, ReadOnlySpan<byte> far)
         {
             Span<int> sums = _sums;

@@ -140,6 +140,7 @@ internal struct JpegBits(byte[] data, int position)
         return rest[at + 1];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void FillMore()
     {
         if (Position <= data.Length - 8)

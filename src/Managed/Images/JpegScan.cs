@@ -144,6 +144,7 @@ internal sealed unsafe class JpegScan
         return c.Prediction;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Sequential(JpegComponent c, Span<short> block)
     {
         block[0] = (short)Mean(c);
@@ -171,6 +172,7 @@ internal sealed unsafe class JpegScan
         block[0] |= (short)(_bits.Take(1) << _low);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void FirstOfRest(JpegHuffman table, Span<short> block)
     {
         if (_endOfBandRun > 0)
@@ -198,6 +200,7 @@ internal sealed unsafe class JpegScan
     }
 
     /// <summary>One more bit of known coefficients, and new ones of that bit alone (G.1.2.3).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void RefineRest(JpegHuffman table, Span<short> block)
     {
         int k = _first;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using System.Runtime.CompilerServices;
 
 namespace EmbeddingKernels;
 
@@ -28,6 +29,7 @@ internal static class Png
     }
 
     /// <summary>CRC-32 (ISO-HDLC, the one of zip and Ethernet), eight bytes a step.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint Checksum(ReadOnlySpan<byte> data)
     {
         uint[] t = Tables;
@@ -93,6 +95,7 @@ internal static class Png
         stream.Write(chunk);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte Paeth(int left, int up, int corner)
     {
         int toLeft = Math.Abs(up - corner), toUp = Math.Abs(left - corner), toCorner = Math.Abs(left + up - 2 * corner);

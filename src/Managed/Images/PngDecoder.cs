@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using System.Runtime.CompilerServices;
 
 namespace EmbeddingKernels;
 
@@ -141,6 +142,7 @@ internal static class PngDecoder
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Unfilter(ImageBytes bytes, byte[] current, byte[] above, int unit, int at)
     {
         Span<byte> row = current.AsSpan(1);
