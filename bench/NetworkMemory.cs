@@ -34,7 +34,7 @@ internal static class NetworkMemory
     {
         using AlignedBuffer<float> input = BenchData.Random(inputLength, 5);
         float[] output = new float[outputLength];
-        double before = Status("RssAnon");
+        double before = Status("RssAnon"), all = Status("VmRSS");
         using Network network = Network.LoadOnnx(path);
         Collect();
         double loaded = Status("RssAnon");
@@ -43,7 +43,7 @@ internal static class NetworkMemory
             network.Run(input.AsSpan(), 1, layer, output);
         double highest = Status("VmHWM");
         Collect();
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{loaded - before} {Status("RssAnon") - before} {highest - before}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{loaded - before} {Status("RssAnon") - before} {highest - all}"));
     }
 
     private static void Collect()
