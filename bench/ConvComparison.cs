@@ -32,7 +32,7 @@ public static class ConvComparison
             FullyConnected(output, [.. peers.OfType<IConvolutionPeer>()], pool, quick);
         }
 
-        Errors(output, quick ? ConvolutionLayer.Quick : ConvolutionLayer.All, [.. oneDnn, .. xnnPack is null ? [] : new IConvolutionPeer[] { xnnPack }]);
+        Errors(output, [.. quick ? ConvolutionLayer.Quick : ConvolutionLayer.All, .. ConvolutionLayer.FullyConnected(quick)], [.. oneDnn, .. xnnPack is null ? [] : new IConvolutionPeer[] { xnnPack }]);
         if (Environment.ProcessorCount > 1)
             BusyNeighbour(output, [.. new IConvolutionPeer?[] { oneDnn.ElementAtOrDefault(0), xnnPack }.OfType<IConvolutionPeer>()], quick);
     }
@@ -64,7 +64,7 @@ public static class ConvComparison
     {
         OwnConvolution[] forced = [.. new[] { ConvolutionAlgorithm.Direct }.Concat(Winograds).Select(algorithm => new OwnConvolution(algorithm, pool))];
         output.WriteLine();
-        output.WriteLine($"#### Algorithms, {Threads(pool)}: GFLOP/s of the plain sum; in brackets how many times faster the chosen one was");
+        output.WriteLine($"#### Algorithms, {Threads(pool)}: GFLOP/s of the plain sum; in brackets how many times faster the chosen one was (oneDNN has Winograd's for AVX-512 only)");
         output.WriteLine();
         output.WriteLine($"| layer | chosen | ours | {string.Concat(forced.Select(one => $"{one.Name} | "))}{winograd?.Name ?? "oneDNN Winograd"} |");
         output.WriteLine($"|---|---|---|{string.Concat(forced.Select(_ => "---|"))}---|");

@@ -2,7 +2,7 @@ using EmbeddingKernels.Core;
 
 namespace EmbeddingKernels.Bench;
 
-/// <summary>This library's convolution by one algorithm.</summary>
+/// <summary>This library's convolution by one algorithm; fully connected layers are matrix products.</summary>
 internal sealed class OwnConvolution(ConvolutionAlgorithm algorithm, WorkerPool pool) : IConvolutionPeer
 {
     public string Name => algorithm switch
@@ -19,6 +19,8 @@ internal sealed class OwnConvolution(ConvolutionAlgorithm algorithm, WorkerPool 
     public IConvolutionRun? Prepare(ConvolutionProblem problem, int threads)
     {
         ConvolutionLayer layer = problem.Layer;
+        if (layer.IsFullyConnected)
+            return algorithm is ConvolutionAlgorithm.Auto or ConvolutionAlgorithm.Direct ? new Product(problem, pool) : null;
         bool able = algorithm switch
         {
             ConvolutionAlgorithm.Auto => true,
@@ -78,5 +80,26 @@ internal sealed class OwnConvolution(ConvolutionAlgorithm algorithm, WorkerPool 
             (int image, int channel) = Math.DivRem((int)map, images.Channels);
             return images.At(image, channel / images.Lanes, pixel / images.Width, pixel % images.Width) + (channel % images.Lanes);
         }
+    }
+
+    private sealed unsafe class Product(ConvolutionProblem problem, WorkerPool pool) : IConvolutionRun
+    {
+        private readonly ConvolutionLayer _layer = problem.Layer;
+        private readonly AlignedBuffer<float> _output = new(problem.Layer.OutputLength);
+
+        public string Detail => "";
+
+        public void Run()
+        {
+            for (int image = 0; image < _layer.Batch; image++)
+                problem.Bias.AsSpan().CopyTo(_output.AsSpan((nint)image * _layer.Outputs, _layer.Outputs));
+            Gemm.Multiply(
+                1f, new(problem.Input.Pointer, _layer.Batch, _layer.Inputs), false, new(problem.Weights.Pointer, _layer.Outputs, _layer.Inputs), true,
+                1f, new(_output.Pointer, _layer.Batch, _layer.Outputs), pool);
+        }
+
+        public void CopyTo(float* output) => _output.AsSpan().CopyTo(new(output, (int)_output.Length));
+
+        public void Dispose() => _output.Dispose();
     }
 }
