@@ -116,32 +116,24 @@ internal readonly unsafe struct DirectConvolutionBody<TWide> : IRangeBody
                     continue;
                 int endPart = Math.Min(panel.Parts, part + _partsOfPass);
                 bool last = endPart == panel.Parts;
-                if (_job.HasResidual && part == 0)
-                    Panel<Yes>(panel, part, endPart, last, image, line, endLine, pixel, endPixel);
+                if (part == 0 && _job.HasResidual)
+                    AddBias(panel, image, line, endLine, pixel, endPixel);
+                if (TWide.Lanes == BlockedImages.Block && panel.Channels <= TWide.Lanes)
+                    Panel<NarrowTile, NarrowTile, NarrowTile>(panel, part, endPart, last, image, line, endLine, pixel, endPixel);
                 else
-                    Panel<No>(panel, part, endPart, last, image, line, endLine, pixel, endPixel);
+                    Panel<WideTile, MediumTile, LowTile>(panel, part, endPart, last, image, line, endLine, pixel, endPixel);
                 if (last && !_job.Activation.IsClip)
                     Activate(panel, image, line, endLine, pixel, endPixel);
             }
         }
     }
 
-    private void Panel<TResidual>(in ConvolutionPanel panel, int part, int endPart, bool last, int image, nint line, nint endLine, nint pixel, nint endPixel)
-        where TResidual : struct, IFlag
-    {
-        if (TWide.Lanes == BlockedImages.Block && panel.Channels <= TWide.Lanes)
-            Panel<NarrowTile, NarrowTile, NarrowTile, TResidual>(panel, part, endPart, last, image, line, endLine, pixel, endPixel);
-        else
-            Panel<WideTile, MediumTile, LowTile, TResidual>(panel, part, endPart, last, image, line, endLine, pixel, endPixel);
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Panel<TWideTile, TMediumTile, TLowTile, TResidual>(
+    private void Panel<TWideTile, TMediumTile, TLowTile>(
         in ConvolutionPanel panel, int part, int endPart, bool last, int image, nint line, nint endLine, nint pixel, nint endPixel)
         where TWideTile : struct, ITileShape
         where TMediumTile : struct, ITileShape
         where TLowTile : struct, ITileShape
-        where TResidual : struct, IFlag
     {
         int columns = TWideTile.Columns<TWide>();
         nint before = _parts[panel.FirstPart + part].Before * _job.Shape.KernelHeight * _job.Shape.KernelWidth;
@@ -153,7 +145,7 @@ internal readonly unsafe struct DirectConvolutionBody<TWide> : IRangeBody
             Stride = (nint)_job.Shape.StrideX * _job.Source.Lanes,
             Step = WideTile.Columns<TWide>(),
         };
-        ConvolutionTiles<TResidual> tiles = new(_job, panel, columns, first: part == 0, last);
+        ConvolutionTiles tiles = new(_job, panel, columns, continues: part > 0 || _job.HasResidual, last);
         TileHeights heights = new(endPixel - pixel, TWideTile.Rows<TWide>(), TMediumTile.Rows<TWide>(), TLowTile.Rows<TWide>());
         float* tile = stackalloc float[GemmTile.MostFloats<TWide>()];
         for (nint i = line; i < endLine; i++)
@@ -161,40 +153,57 @@ internal readonly unsafe struct DirectConvolutionBody<TWide> : IRangeBody
             tiles.Place(_job, image, i, pixel);
             operands.A = _job.Source.At(image, 0, (i * _job.Shape.StrideY) - _job.Shape.Padding.Top, (pixel * _job.Shape.StrideX) - _job.Shape.Padding.Left);
             for (nint t = heights.Wide; t != 0; t--)
-                Tile<TWideTile, TResidual>(ref operands, ref tiles, tile);
+                Tile<TWideTile>(ref operands, ref tiles, tile);
             for (nint t = heights.Medium; t != 0; t--)
-                Tile<TMediumTile, TResidual>(ref operands, ref tiles, tile);
+                Tile<TMediumTile>(ref operands, ref tiles, tile);
             for (nint t = heights.Low; t != 0; t--)
-                Tile<TLowTile, TResidual>(ref operands, ref tiles, tile);
+                Tile<TLowTile>(ref operands, ref tiles, tile);
             if (heights.Rest > 0)
-                Rest<TLowTile, TResidual>(operands, ref tiles, heights.Rest, tile);
+                Rest<TLowTile>(operands, ref tiles, heights.Rest, tile);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Tile<TShape, TResidual>(ref TileOperands operands, ref ConvolutionTiles<TResidual> tiles, float* tile)
+    private static void Tile<TShape>(ref TileOperands operands, ref ConvolutionTiles tiles, float* tile)
         where TShape : struct, ITileShape
-        where TResidual : struct, IFlag
     {
-        GemmTile.Multiply<TWide, TShape, PatchTileRows, ConvolutionTiles<TResidual>>(operands, 0, 0, true, tile, ref tiles);
+        if (GemmTile.Multiply<TWide, TShape, PatchTileRows, ConvolutionTiles>(operands, 0, 0, tiles.FromRegisters<TWide>(), tile, ref tiles))
+            tiles.Finish<TWide, TShape>(tile, 0, 0, TShape.Rows<TWide>(), TShape.Columns<TWide>());
         operands.A += TShape.Rows<TWide>() * operands.Stride;
         tiles.Advance(TShape.Rows<TWide>());
     }
 
     // Rows that do not exist are read as well, unless strides are so wide that they lie beyond the readable memory.
-    private static void Rest<TShape, TResidual>(TileOperands operands, ref ConvolutionTiles<TResidual> tiles, int rows, float* tile)
+    private static void Rest<TShape>(TileOperands operands, ref ConvolutionTiles tiles, int rows, float* tile)
         where TShape : struct, ITileShape
-        where TResidual : struct, IFlag
     {
         bool together = TShape.Rows<TWide>() * operands.Stride <= BlockedImages.Slack;
         nint stride = operands.Stride;
         operands.Stride = together ? stride : 0;
         for (int i = 0; i < rows; i += together ? rows : 1)
         {
-            GemmTile.Multiply<TWide, TShape, PatchTileRows, ConvolutionTiles<TResidual>>(operands, 0, 0, false, tile, ref tiles);
+            GemmTile.Multiply<TWide, TShape, PatchTileRows, ConvolutionTiles>(operands, 0, 0, false, tile, ref tiles);
             tiles.Finish<TWide, TShape>(tile, 0, 0, together ? rows : 1, TShape.Columns<TWide>());
             operands.A += stride;
             tiles.Advance(1);
+        }
+    }
+
+    /// <summary>destination = residual + bias: what the sums then start from, instead of from the bias alone.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddBias(in ConvolutionPanel panel, int image, nint line, nint endLine, nint pixel, nint endPixel)
+    {
+        for (int channel = panel.Channel; channel < panel.Channel + panel.Channels; channel += TWide.Lanes)
+        {
+            (int block, int lane) = Math.DivRem(channel, BlockedImages.Block);
+            TWide bias = TWide.Load(_job.Bias + channel);
+            for (nint i = line; i < endLine; i++)
+            {
+                float* residual = _job.Residual.At(image, block, i, pixel) + lane;
+                float* output = _job.Destination.At(image, block, i, pixel) + lane;
+                for (nint j = pixel; j < endPixel; j++, residual += BlockedImages.Block, output += BlockedImages.Block)
+                    TWide.Store(output, TWide.Load(residual) + bias);
+            }
         }
     }
 
@@ -252,48 +261,46 @@ internal readonly struct TileHeights
     public readonly int Rest;
 }
 
-/// <summary>Starts tiles at bias + residual or at the sums of the pass before, and stores them into blocked maps.</summary>
-/// <typeparam name="TResidual">Whether there is a residual to start from.</typeparam>
-internal unsafe struct ConvolutionTiles<TResidual> : ITileEpilogue
-    where TResidual : struct, IFlag
+/// <summary>Starts tiles at the bias or at the sums so far, and stores them into blocked maps.</summary>
+internal unsafe struct ConvolutionTiles : ITileEpilogue
 {
     private readonly float* _bias;
     private readonly nint _vectorStep; // floats from a tile's first vector to its second, in the destination
-    private readonly nint _residualStep;
     private readonly nint _startStep;
     private readonly nint _startStride;
     private readonly int _block;
     private readonly int _lane;
     private readonly bool _continues;
-    private readonly bool _last;
+    private readonly bool _clips;
     private readonly float _low;
     private readonly float _high;
     private float* _output;
-    private float* _residual;
     private float* _start; // the bias, the same for all pixels, or the sums so far
 
-    public ConvolutionTiles(in DirectConvolutionJob job, in ConvolutionPanel panel, int columns, bool first, bool last)
+    public ConvolutionTiles(in DirectConvolutionJob job, in ConvolutionPanel panel, int columns, bool continues, bool last)
     {
         (_block, _lane) = (panel.Channel / BlockedImages.Block, panel.Channel % BlockedImages.Block);
-        bool twoBlocks = columns > BlockedImages.Block;
-        _vectorStep = twoBlocks ? job.Destination.BlockStride : columns / 2;
-        _residualStep = twoBlocks ? job.Residual.BlockStride : columns / 2;
+        _vectorStep = columns > BlockedImages.Block ? job.Destination.BlockStride : columns / 2;
         _bias = job.Bias + panel.Channel;
-        (_continues, _last) = (!first, last);
-        _startStep = first ? columns / 2 : _vectorStep;
-        _startStride = first ? 0 : BlockedImages.Block;
+        _continues = continues;
+        _startStep = continues ? _vectorStep : columns / 2;
+        _startStride = continues ? BlockedImages.Block : 0;
         (_low, _high) = job.Activation.Bounds;
+        _clips = last && job.Activation.Kind == ActivationKind.Clip;
     }
 
     public static bool Starts => true;
 
-    public readonly bool FromRegisters => true;
+    readonly bool ITileEpilogue.FromRegisters => true;
+
+    /// <summary>Whether sums can be stored from the registers: a tile of 512-bit vectors has too many for anything more.</summary>
+    public readonly bool FromRegisters<TWide>()
+        where TWide : unmanaged, IWide<TWide> => TWide.Lanes < BlockedImages.Block || !_clips;
 
     /// <summary>The first pixel of the next tiles.</summary>
     public void Place(in DirectConvolutionJob job, int image, nint line, nint pixel)
     {
         _output = job.Destination.At(image, _block, line, pixel) + _lane;
-        _residual = job.Residual.At(image, _block, line, pixel) + _lane;
         _start = _continues ? _output : _bias;
     }
 
@@ -301,7 +308,6 @@ internal unsafe struct ConvolutionTiles<TResidual> : ITileEpilogue
     public void Advance(int pixels)
     {
         _output += pixels * BlockedImages.Block;
-        _residual += pixels * BlockedImages.Block;
         _start += pixels * _startStride;
     }
 
@@ -319,20 +325,19 @@ internal unsafe struct ConvolutionTiles<TResidual> : ITileEpilogue
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly TWide Start<TWide>(int i, int v)
-        where TWide : unmanaged, IWide<TWide>
-    {
-        TWide start = TWide.Load(_start + (i * _startStride) + (v * _startStep));
-        return TResidual.Value ? start + TWide.Load(_residual + (i * BlockedImages.Block) + (v * _residualStep)) : start;
-    }
+        where TWide : unmanaged, IWide<TWide> => TWide.Load(_start + (i * _startStride) + (v * _startStep));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly TWide Take<TWide>(int i, int v, TWide sums, TWide picked)
         where TWide : unmanaged, IWide<TWide>
     {
-        Store(i, v, sums);
+        if (TWide.Lanes < BlockedImages.Block && _clips)
+            sums = Clip(sums);
+        TWide.Store(_output + (i * BlockedImages.Block) + (v * _vectorStep), sums);
         return picked;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Finish<TWide, TShape>(float* tile, nint row, nint column, int rows, int columns)
         where TWide : unmanaged, IWide<TWide>
         where TShape : struct, ITileShape
@@ -340,16 +345,14 @@ internal unsafe struct ConvolutionTiles<TResidual> : ITileEpilogue
         for (int i = 0; i < rows; i++)
         {
             for (int v = 0; v < TShape.Vectors; v++)
-                Store(i, v, TWide.Load(tile + (i * TShape.Columns<TWide>()) + (v * TWide.Lanes)));
+            {
+                TWide sums = TWide.Load(tile + (i * TShape.Columns<TWide>()) + (v * TWide.Lanes));
+                TWide.Store(_output + (i * BlockedImages.Block) + (v * _vectorStep), _clips ? Clip(sums) : sums);
+            }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private readonly void Store<TWide>(int i, int v, TWide sums)
-        where TWide : unmanaged, IWide<TWide>
-    {
-        if (_last)
-            sums = TWide.Min(TWide.Broadcast(_high), TWide.Max(TWide.Broadcast(_low), sums));
-        TWide.Store(_output + (i * BlockedImages.Block) + (v * _vectorStep), sums);
-    }
+    private readonly TWide Clip<TWide>(TWide sums)
+        where TWide : unmanaged, IWide<TWide> => TWide.Min(TWide.Broadcast(_high), TWide.Max(TWide.Broadcast(_low), sums));
 }
