@@ -227,38 +227,48 @@ internal readonly unsafe struct GlobalPoolingBody<TWide, TOperation>(in BlockedI
     where TWide : unmanaged, IWide<TWide>
     where TOperation : struct, IPoolingOperation
 {
-    // A piece's lanes are read in as many passes as they have vectors: all but the first from L1.
-    private const int Piece = 256;
-
     private readonly BlockedImages _source = source;
     private readonly BlockedImages _destination = destination;
 
     public void Invoke(int worker, nint start, nint end)
     {
-        bool joined = MapRows.AreJoined(_source);
-        nint rows = joined ? 1 : _source.Height, width = joined ? (nint)_source.Height * _source.Width : _source.Width;
-        int lanes = _source.Lanes;
-        float* sums = stackalloc float[BlockedImages.Block];
         for (nint map = start; map < end; map++)
         {
             (nint image, nint block) = Math.DivRem(map, _source.Blocks);
-            for (nint row = 0; row < rows; row++)
+            float* to = _destination.At((int)image, (int)block, 0, 0);
+            WholeMap<TWide, TOperation>.Reduce(_source, (int)image, (int)block, to);
+            TWide pixels = TWide.Broadcast((float)((nint)_source.Height * _source.Width));
+            for (int lane = 0; lane < _source.Lanes; lane += TWide.Lanes)
+                TWide.Store(to + lane, TOperation.Finish(TWide.Load(to + lane), pixels));
+        }
+    }
+}
+
+/// <summary>Puts the numbers of a whole map together, each channel of a block by itself.</summary>
+internal static unsafe class WholeMap<TWide, TOperation>
+    where TWide : unmanaged, IWide<TWide>
+    where TOperation : struct, IPoolingOperation
+{
+    // A piece's lanes are read in as many passes as they have vectors: all but the first from L1.
+    private const int Piece = 256;
+
+    /// <summary>Writes the result of each lane to <paramref name="sums"/>.</summary>
+    public static void Reduce(in BlockedImages source, int image, int block, float* sums)
+    {
+        bool joined = MapRows.AreJoined(source);
+        nint rows = joined ? 1 : source.Height, width = joined ? (nint)source.Height * source.Width : source.Width;
+        int lanes = source.Lanes;
+        for (nint row = 0; row < rows; row++)
+        {
+            for (nint column = 0; column < width; column += Piece)
             {
-                for (nint column = 0; column < width; column += Piece)
+                float* from = source.At(image, block, row, column);
+                for (int lane = 0; lane < lanes; lane += TWide.Lanes)
                 {
-                    float* from = _source.At((int)image, (int)block, row, column);
-                    for (int lane = 0; lane < lanes; lane += TWide.Lanes)
-                    {
-                        TWide part = Sum(from + lane, lanes, Math.Min(Piece, width - column));
-                        TWide.Store(sums + lane, row == 0 && column == 0 ? part : TOperation.Add(TWide.Load(sums + lane), part));
-                    }
+                    TWide part = Sum(from + lane, lanes, Math.Min(Piece, width - column));
+                    TWide.Store(sums + lane, row == 0 && column == 0 ? part : TOperation.Add(TWide.Load(sums + lane), part));
                 }
             }
-
-            TWide pixels = TWide.Broadcast((float)((nint)_source.Height * _source.Width));
-            float* to = _destination.At((int)image, (int)block, 0, 0);
-            for (int lane = 0; lane < lanes; lane += TWide.Lanes)
-                TWide.Store(to + lane, TOperation.Finish(TWide.Load(sums + lane), pixels));
         }
     }
 
