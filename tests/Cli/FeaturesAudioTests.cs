@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using EmbeddingKernels.TestSupport;
 
 namespace EmbeddingKernels.Cli.Tests;
 
@@ -73,6 +74,33 @@ public sealed class FeaturesAudioTests
         using FloatMatrix wanted = features.Compute(wav);
         for (nint f = 0; f < rows.Rows; f++)
             Assert.That(rows.Row(f).ToArray(), Is.EqualTo(wanted.Row(f).ToArray()));
+    }
+
+    /// <summary>The key-word network from the command line: sounds shorter and longer than its second too.</summary>
+    [Test]
+    public void ANetworkIsFedCoefficients()
+    {
+        Tests.KeywordNetwork.Write(At("ds_cnn.onnx"));
+        string[] common = ["--convention", "tensorflow", "--kind", "mfcc", "--window-length", "640", "--hop-length", "320", "--coefficients", "10", "--model", At("ds_cnn.onnx")];
+        string[] sounds = ["yes", "no", "silence", "noise"];
+        string[] files = [.. sounds.Select(sound => SharedData.Path($"audio/kws_wav/{sound}_1000ms.wav"))];
+        (int code, _, string error) = Embed.Run(["features", "audio", .. files, At("sounds"), "-o", At("words.npy"), .. common, "--layer", "labels_softmax"]);
+        Assert.That(code, Is.Zero, error);
+        using FloatMatrix words = Npy.ReadMatrix(At("words.npy"));
+        Assert.That((words.Rows, words.Columns), Is.EqualTo(((nint)7, (nint)12)));
+        float[] named = [words[0, 2], words[1, 3], words[2, 0], words[3, 0]];
+        Assert.That(named, Is.EqualTo(new[] { 0.99978656f, 0.9929471f, 0.99226224f, 0.5114595f }).Within(1e-4f));
+
+        (code, _, error) = Embed.Run(["features", "audio", .. files, "-o", At("vectors.npy"), .. common]);
+        Assert.That(code, Is.Zero, error);
+        using FloatMatrix vectors = Npy.ReadMatrix(At("vectors.npy"));
+        Assert.That((vectors.Rows, vectors.Columns), Is.EqualTo(((nint)4, (nint)64)));
+
+        Embed.AssertOneLine(Embed.Run(["features", "audio", .. files, "-o", At("no.npy"), .. common, "--layer", "nonsense"]), 2);
+        Embed.AssertOneLine(Embed.Run(["features", "audio", .. files, "-o", At("no.npy"), .. common, "--frames"]), 2);
+        Embed.AssertOneLine(Embed.Run(["features", "audio", .. files, "-o", At("no.npy"), "--layer", "embedding"]), 2);
+        Embed.AssertOneLine(Embed.Run(["features", "audio", .. files, "-o", At("no.npy"), "--model", At("ds_cnn.onnx")]), 2);
+        Assert.That(File.Exists(At("no.npy")), Is.False);
     }
 
     [Test]

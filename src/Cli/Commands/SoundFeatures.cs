@@ -9,15 +9,20 @@ internal sealed class SoundFeatures(Func<int, AudioFeatureOptions> options, Work
     private string _first = "";
 
     /// <summary>A row for each frame.</summary>
+    /// <param name="file">The sound.</param>
+    /// <param name="frames">Given the numbers of a frame, how many frames are wanted, to which the sound is cut or filled up with silence; null for all.</param>
     /// <exception cref="DataFormatException">The file is damaged.</exception>
     /// <exception cref="InvalidDataException">The sound has another sample rate, or is shorter than a frame.</exception>
-    public FloatMatrix Compute(string file)
+    public FloatMatrix Compute(string file, Func<int, int?> frames)
     {
         using WavFile sound = WavFile.Load(file);
         AudioFeatures features = For(file, sound.SampleRate);
-        if (features.FrameCount(sound.Length) == 0)
+        float[] samples = sound.ToMono();
+        if (frames(features.Columns) is int wanted)
+            Array.Resize(ref samples, checked((int)features.SampleCount(wanted)));
+        if (features.FrameCount(samples.Length) == 0)
             throw new InvalidDataException($"{file}: {sound.Length} samples are less than a frame.");
-        return features.Compute(sound, pool);
+        return features.Compute(samples, pool);
     }
 
     /// <summary>The mean of each column, then the standard deviation of each.</summary>

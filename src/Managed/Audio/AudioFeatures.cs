@@ -76,6 +76,15 @@ public sealed unsafe class AudioFeatures : IDisposable
         return Options.Spectrogram.FrameCount(samples);
     }
 
+    /// <summary>The least number of samples that gives so many frames: what a sound is cut or filled up to for a network of fixed extents.</summary>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="frames"/> is negative, or the samples are more than an address can tell.</exception>
+    public nint SampleCount(nint frames)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(frames);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(frames, nint.MaxValue / 2 / Options.Spectrogram.HopLength);
+        return Options.Spectrogram.SampleCount(frames);
+    }
+
     /// <summary>The features of a sound: <see cref="FrameCount"/> rows of <see cref="Columns"/>.</summary>
     /// <param name="samples">One channel, at the options' sample rate.</param>
     /// <param name="pool">Threads to work on; none means the caller's only.</param>

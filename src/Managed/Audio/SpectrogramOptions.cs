@@ -147,8 +147,17 @@ public sealed record SpectrogramOptions
     {
         _ when samples == 0 => 0,
         Framing.Snip => samples < Extent ? 0 : 1 + ((samples - Extent) / HopLength),
-        Framing.Centre => 1 + ((samples - (Extent % 2)) / HopLength),
+        Framing.Centre => 1 + (nint.Max(0, samples - (Extent % 2)) / HopLength),
         _ => (samples + (HopLength / 2)) / HopLength,
+    };
+
+    /// <summary>The least number of samples that gives so many frames.</summary>
+    internal nint SampleCount(nint frames) => Framing switch
+    {
+        _ when frames == 0 => 0,
+        Framing.Snip => Extent + ((frames - 1) * HopLength),
+        Framing.Centre => nint.Max(1, (Extent % 2) + ((frames - 1) * HopLength)),
+        _ => (frames * HopLength) - (HopLength / 2),
     };
 
     /// <summary>The kernel's options, without energies and logarithms.</summary>

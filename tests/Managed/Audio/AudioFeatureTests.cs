@@ -50,6 +50,20 @@ public sealed class AudioFeatureTests
     }
 
     [Test]
+    public void SampleCountsAreTheLeastThatGiveTheirFrames([Values] AudioConvention convention, [Values] Framing framing, [Values(240, 375)] int length)
+    {
+        AudioFeatureOptions options = AudioFeatureOptions.For(convention, AudioFeatureKind.Mel, 8000);
+        using AudioFeatures features = new(options with { Spectrogram = options.Spectrogram with { Framing = framing, FftLength = length, WindowLength = 200 } });
+        Assert.That(features.SampleCount(0), Is.EqualTo((nint)0));
+        for (nint frames = 1; frames < 40; frames++)
+        {
+            nint samples = features.SampleCount(frames);
+            Assert.That(features.FrameCount(samples), Is.EqualTo(frames));
+            Assert.That(features.FrameCount(samples - 1), Is.EqualTo(frames - 1));
+        }
+    }
+
+    [Test]
     public void ASineHasItsFrequency([Values] AudioConvention convention)
     {
         float[] sine = [.. Enumerable.Range(0, 16000).Select(i => (float)Math.Sin(2 * Math.PI * 1000 * i / 16000))];
