@@ -26,8 +26,10 @@ internal static class MapCommand
         Option<string> output = new("--output", "-o") { Description = "map.html (and map.svg beside it), map.svg, or map.npy for the positions", DefaultValueFactory = _ => "map.html" };
         Option<string?> labels = new("--labels") { Description = "A class for each row, which colours it: a text file with one on each line, or a .npy of class numbers" };
         Option<int?> limit = new("--limit") { Description = $"Rows to map, from the first one; 0 for all [default: {MainJob.MapWords} words, all rows of other files]" };
+        MapFiles files = new();
         MapArguments arguments = new();
         Command command = new("map", "Draw a t-SNE map as a self-contained web page and a printable SVG.") { file, output, labels, limit };
+        files.AddTo(command);
         arguments.AddTo(command);
         command.SetAction(common.Action(parsed =>
         {
@@ -36,22 +38,24 @@ internal static class MapCommand
             string path = parsed.GetValue(file)!;
             using VectorFile rows = VectorFile.Open(path);
             MapSettings settings = arguments.Read(parsed, common, rows.Words is not null);
-            CheckOutput(parsed.GetValue(output)!, settings.Tsne.Dimensions);
+            string target = parsed.GetValue(output)!;
+            CheckOutput(target, settings.Tsne.Dimensions);
             int wanted = parsed.GetValue(limit) ?? (rows.Words is null ? 0 : MainJob.MapWords);
             nint count = wanted == 0 ? rows.Rows.Rows : Math.Min(rows.Rows.Rows, wanted);
-            MapLabels names = MapLabels.Read(parsed.GetValue(labels), rows.Words, count);
+            MapLabels known = files.Read(parsed, MapLabels.Read(parsed.GetValue(labels), rows.Words, count), path, count, out string[] named);
+            known = files.ReadPictures(session, parsed, known, named, target, settings.Tsne.Threads);
             string title = Path.GetFileNameWithoutExtension(path);
 
             // What is reduced need not be floats first: bytes are read where they lie.
             int components = ComponentsFor(settings, rows.Rows.Columns);
             if (components == 0)
             {
-                Draw(session, rows.Floats.Slice(0, count), names, title, settings, parsed.GetValue(output)!);
+                Draw(session, rows.Floats.Slice(0, count), known, title, settings, target);
                 return;
             }
 
             using FloatMatrix reduced = Reduce(session, rows.Rows.Slice(0, count), components, settings.Tsne);
-            Draw(session, reduced.View, names, title, settings, parsed.GetValue(output)!, $"{rows.Rows.Columns} dimensions, {components} by PCA");
+            Draw(session, reduced.View, known, title, settings, target, $"{rows.Rows.Columns} dimensions, {components} by PCA");
         }));
         return command;
     }
@@ -194,6 +198,7 @@ internal static class MapCommand
         MapData data = new(embedding.Axis(0).ToArray(), embedding.Axis(1).ToArray(), labels.Labels)
         {
             Groups = labels.Groups,
+            Pictures = labels.Pictures,
             Neighbours = listed.Ids,
             NeighbourScores = listed.Scores,
         };
@@ -203,6 +208,7 @@ internal static class MapCommand
             Subtitle = made,
             Noun = labels.Noun(1),
             NounPlural = labels.Noun(2),
+            WriteNames = labels.Written,
             ScoreName = options.Metric switch { TsneMetric.Cosine => "cosine", TsneMetric.Dot => "dot product", _ => "distance" },
         };
         if (path.EndsWith(".svg", StringComparison.OrdinalIgnoreCase))

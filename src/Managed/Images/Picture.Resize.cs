@@ -38,6 +38,17 @@ public sealed partial class Picture
     internal (long Width, long Height) ShorterSide(int size) =>
         Width <= Height ? (size, (long)size * Height / Width) : ((long)size * Width / Height, size);
 
+    /// <summary>A smaller picture of the same proportions, for a thumbnail.</summary>
+    /// <param name="longerSide">Pixels that the longer side has at most, at least 1.</param>
+    /// <returns>The picture itself where it is no larger.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The size is below 1.</exception>
+    public Picture ReduceTo(int longerSide)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(longerSide, 1);
+        double factor = (double)longerSide / Math.Max(Width, Height);
+        return factor >= 1 ? this : Resize((int)Math.Max(1, Math.Round(Width * factor)), (int)Math.Max(1, Math.Round(Height * factor)));
+    }
+
     /// <summary>A part of the picture.</summary>
     /// <param name="left">The part's first column; it may lie outside the picture, which is continued in black.</param>
     /// <param name="top">The part's first row; it may lie outside as well.</param>

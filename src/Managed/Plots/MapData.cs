@@ -26,6 +26,12 @@ public sealed record MapData(ReadOnlyMemory<float> X, ReadOnlyMemory<float> Y, I
     public IReadOnlyList<string>? Groups { get; init; }
 
     /// <summary>
+    /// A picture of each point, shown on hover on the web page; null where a point, or all, have none. They lie in the page, reduced so that
+    /// it does not become large: to 48 pixels up to 500 points, 32 up to 2,000, 24 up to 5,000; a page of more points shows none.
+    /// </summary>
+    public IReadOnlyList<Picture?>? Pictures { get; init; }
+
+    /// <summary>
     /// For each point the indices of its nearest neighbours in the original space, best first: row by row, the same number k
     /// for each point. Empty where they are unknown.
     /// </summary>

@@ -23,7 +23,7 @@ public static class MapHtml
     private static readonly JavaScriptEncoder Encoder = JavaScriptEncoder.Create(UnicodeRanges.All);
 
     /// <summary>The parts of the page's script, in the order in which they run.</summary>
-    internal static readonly string[] Scripts = ["map-data.js", "map-dots.js", "map-view.js", "map.js", "map-legend.js"];
+    internal static readonly string[] Scripts = ["map-data.js", "map-dots.js", "map-view.js", "map-pictures.js", "map.js", "map-legend.js"];
 
     /// <summary>Writes the page to a file, which appears under its name only when it is whole.</summary>
     /// <param name="path">The file; one whose name ends in .gz is packed.</param>
@@ -108,6 +108,7 @@ public static class MapHtml
         for (int i = 0; scene.Named && i < data.Labels.Count; i++)
             json.WriteStringValue(data.Labels[i]);
         json.WriteEndArray();
+        json.WriteBoolean("written", scene.Written);
         WriteArray(json, "anchors", [.. scene.Anchors.SelectMany(a => (float[])[a.X, a.Y])]);
         WriteArray(json, "x", scene.X);
         WriteArray(json, "y", scene.Y);
@@ -137,6 +138,16 @@ public static class MapHtml
         else
             WriteArray(json, "neighbours", Narrow(data.Neighbours.Span));
         WriteArray(json, "scores", data.NeighbourScores.Span);
+        if (MapPictures.Create(data.Pictures) is { } pictures)
+        {
+            json.WriteStartObject("pictures");
+            json.WriteNumber("side", pictures.Side);
+            json.WriteNumber("columns", pictures.Columns);
+            json.WriteBase64String("sizes", pictures.Sizes);
+            json.WriteBase64String("sheet", pictures.Sheet);
+            json.WriteEndObject();
+        }
+
         json.WriteEndObject();
     }
 

@@ -15,6 +15,12 @@ public sealed record MapOptions
     /// <summary>What several points are.</summary>
     public string NounPlural { get; init; } = "words";
 
+    /// <summary>
+    /// Whether names of points are written on the map. If not, as suits names of files, they show on hover and in the search, and the map
+    /// is labelled by its classes.
+    /// </summary>
+    public bool WriteNames { get; init; } = true;
+
     /// <summary>What <see cref="MapData.Weights"/> are; shown with each point.</summary>
     public string WeightName { get; init; } = "frequency";
 

@@ -19,7 +19,7 @@ internal sealed class MapScene
         (GroupNames, ColourOf) = data.Groups is { } groups ? NameGroups(groups) : ([], ColourRegions(X, Y));
         Colours = Math.Max(GroupNames.Length, Count == 0 ? 0 : ColourOf.Max() + 1);
         Named = HasNames(data, GroupNames.Length);
-        Anchors = Named ? [] : MapAnchors.Find(X, Y, ColourOf, GroupNames.Length);
+        Anchors = Written ? [] : MapAnchors.Find(X, Y, ColourOf, GroupNames.Length);
     }
 
     public MapData Data { get; }
@@ -28,10 +28,13 @@ internal sealed class MapScene
 
     public int Count { get; }
 
-    /// <summary>Whether points have names of their own; if not, the map is labelled by its classes and a point goes by its row.</summary>
+    /// <summary>Whether points have names of their own; if not, a point goes by its row.</summary>
     public bool Named { get; }
 
-    /// <summary>Where each class's name stands on a map whose points have no names.</summary>
+    /// <summary>Whether the names stand on the map; if not, it is labelled by its classes.</summary>
+    public bool Written => Named && Options.WriteNames;
+
+    /// <summary>Where each class's name stands on a map that does not show the names of points.</summary>
     public MapAnchor[] Anchors { get; }
 
     /// <summary>Neighbours per point.</summary>
@@ -148,6 +151,9 @@ internal sealed class MapScene
             if (groups > MostGroups)
                 throw Bad($"Groups has {groups} different names; at most {MostGroups} can be shown.");
         }
+
+        if (data.Pictures is not null)
+            CheckLength(nameof(data.Pictures), data.Pictures.Count, count, points);
 
         ReadOnlySpan<int> neighbours = data.Neighbours.Span;
         if (count == 0 ? !neighbours.IsEmpty : neighbours.Length % count != 0)

@@ -145,7 +145,7 @@ public static class MapSvg
         Start(
             xml, "g", ("id", "labels"), ("stroke", "#ffffff"), ("stroke-width", "1.6"), ("stroke-linejoin", "round"),
             ("paint-order", "stroke"));
-        if (scene.Named)
+        if (scene.Written)
             WriteLabels(xml, scene, frame, X, Y, radius);
         else
             WriteClassNames(xml, scene, frame, a => (middleX + scale * a.X, middleY - scale * a.Y));

@@ -32,7 +32,7 @@ internal static class MapSvgDots
     {
         int[] rank = new int[scene.Count];
         for (int r = 0; r < rank.Length; r++)
-            rank[scene.Order[r]] = scene.Named ? r : int.MaxValue;
+            rank[scene.Order[r]] = scene.Written ? r : int.MaxValue;
 
         MapSvg.Start(xml, "g", ("id", "dots"), ("fill-opacity", "0.8"));
         int[] byColour = [.. Enumerable.Range(0, scene.Count).OrderBy(i => scene.ColourOf[i])];

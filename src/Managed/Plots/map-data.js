@@ -4,7 +4,8 @@ const data = JSON.parse(document.getElementById('data').textContent);
 const xs = take('x', Float32Array);
 const ys = take('y', Float32Array);
 const count = xs.length;
-const named = data.labels.length > 0; // else a point goes by its row, and the map is labelled by its classes
+const named = data.labels.length > 0; // else a point goes by its row
+const written = named && data.written; // names stand on the map; else those of the classes do
 const anchors = take('anchors', Float32Array);
 const weights = take('weights', Float32Array);
 const colours = take('colours', Uint16Array);
@@ -34,7 +35,7 @@ const FAMILY = getComputedStyle(document.body).fontFamily;
 const DOT_SCALE = [1.5, 1.25, 1.05, 0.92];
 // The class of size of each dot and label.
 const classes = new Uint8Array(count).fill(FONTS.length - 1);
-for (let r = 0, c = 0; named && r < count && c < FONTS.length - 1; r++) {
+for (let r = 0, c = 0; written && r < count && c < FONTS.length - 1; r++) {
   while (r >= FONTS[c].upTo) c++;
   classes[order[r]] = c;
 }

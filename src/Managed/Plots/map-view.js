@@ -74,8 +74,8 @@ function pick(x, y, reach) {
 const placement = (() => {
   // Finer steps look smoother and cost more.
   const STEP = 2 ** (count > 20000 ? 1 / 2 : 1 / 4), PAD_X = 5, PAD_Y = 2, CELL_X = 64, CELL_Y = 20, LOYALTY = 4;
-  const widths = new Float32Array(named ? count : 0);
-  const was = new Uint8Array(named ? count : 0); // shown on the rung below
+  const widths = new Float32Array(written ? count : 0);
+  const was = new Uint8Array(written ? count : 0); // shown on the rung below
   const measure = document.createElement('canvas').getContext('2d');
   const heads = new Int32Array(1 << 16);
   let nodes = new Int32Array(4096); // pairs: next node, point
@@ -138,7 +138,7 @@ const placement = (() => {
   }
 
   function* place() {
-    const all = named ? order.filter(i => shown[colours[i]]) : order.subarray(0, 0);
+    const all = written ? order.filter(i => shown[colours[i]]) : order.subarray(0, 0);
     let before = [];
     was.fill(0);
     for (let l = 0; l < wanted; l++) {
@@ -281,7 +281,7 @@ function* paintScene(inView, at) {
     yield;
     began = performance.now();
   }
-  if (named) drawLabels(sceneContext, width, height, at);
+  if (written) drawLabels(sceneContext, width, height, at);
   else drawClassNames(sceneContext, width, height, at);
   cost += performance.now() - began;
   // The cost of what is in view; the whole scene is larger.

@@ -52,7 +52,7 @@ function drawOverlay() {
   if (state.found) {
     // Rings around a whole class would only cover it, and row numbers say nothing.
     for (const i of state.found.slice(0, named ? 400 : 1)) drawRing(i, 1.2, theme.text[colours[i]]);
-    const first = state.found.slice(0, named ? 40 : 1);
+    const first = state.found.slice(0, written ? 40 : 1);
     if (state.active >= 0) first.sort((a, b) => (b === state.active) - (a === state.active));
     state.boxes = drawChosen(first, state.active >= 0);
   } else if (state.selected >= 0) {
@@ -60,7 +60,7 @@ function drawOverlay() {
     drawLines(state.selected, near);
     for (const i of near) drawRing(i, 1.2, theme.text[colours[i]]);
     drawRing(state.selected, 2, theme.ink);
-    state.boxes = drawChosen(named ? [state.selected, ...near] : [state.selected], true);
+    state.boxes = drawChosen(written ? [state.selected, ...near] : [state.selected], true);
   }
   if (state.hover >= 0) drawRing(state.hover, 2, theme.ink);
 }
@@ -123,8 +123,10 @@ function placeTip() {
     tip.dataset.point = i;
     // A row number says less than the class.
     const byClass = !named && data.groups.length > 0;
-    tip.firstChild.textContent = byClass ? groupOf(i) : labelOf(i).slice(0, 400);
-    tip.lastChild.textContent = byClass ? labelOf(i) : factsOf(i);
+    const [name, facts] = [tip.querySelector('b'), tip.querySelector('span')];
+    name.textContent = byClass ? groupOf(i) : labelOf(i).slice(0, 400);
+    facts.textContent = byClass ? labelOf(i) : factsOf(i);
+    tip.classList.toggle('pictured', showPicture(tip.querySelector('canvas'), i, 96));
   }
   const x = toX(xs[i]), y = toY(ys[i]), wide = tip.offsetWidth, high = tip.offsetHeight;
   const left = clamp(x - wide / 2, 8, Math.max(8, size.width - wide - 8));
@@ -174,6 +176,7 @@ function fillPanel(i) {
   const k = data.k;
   element('chosen').textContent = labelOf(i);
   element('chosen').dir = 'auto';
+  showPicture(element('picture'), i, 144);
   const facts = element('facts');
   facts.textContent = factsOf(i);
   if (data.groups.length) facts.prepend(dot(colours[i]));
@@ -190,6 +193,11 @@ function fillPanel(i) {
     button.type = 'button';
     name.textContent = labelOf(j).slice(0, 200);
     if (data.groups.length) button.append(dot(colours[j]));
+    if (pictures) {
+      const picture = document.createElement('canvas');
+      showPicture(picture, j, 24);
+      button.append(picture);
+    }
     button.append(name);
     const hidden = !shown[colours[j]];
     if (hidden) button.setAttribute('aria-disabled', 'true');
