@@ -8,6 +8,7 @@ internal static class FeaturesCommand
     public static Command Create(Session session, CommonOptions common)
     {
         Command command = new("features", "Turn files into vectors, a row for each, with the list of the files beside them.");
+        command.Add(FeaturesImagesCommand.Create(session, common));
         command.Add(FeaturesAudioCommand.Create(session, common));
         return command;
     }
