@@ -13,6 +13,7 @@ RootCommand root = new("Benchmarks of EmbeddingKernels.")
     AccuracyCommand(),
     WorkloadCommand(),
     GrowthCommand(),
+    NetworkMemoryCommand(),
 };
 return root.Parse(args).Invoke();
 
@@ -124,6 +125,20 @@ static Command GrowthCommand()
     {
         int[] given = result.GetValue(numbers)!;
         TsneGrowthComparison.RunOne(given[0], given[1], given[2], given[3]);
+    });
+    return command;
+}
+
+static Command NetworkMemoryCommand()
+{
+    Argument<string> path = new("path"), layer = new("layer");
+    Argument<int[]> lengths = new("lengths") { Description = "Floats of the input and of the layer's output.", Arity = new ArgumentArity(2, 2) };
+    Command command = new("network-memory", "What networks runs in a child process to see its memory.") { path, layer, lengths };
+    command.Hidden = true;
+    command.SetAction(result =>
+    {
+        int[] given = result.GetValue(lengths)!;
+        NetworkMemory.RunOne(result.GetValue(path)!, result.GetValue(layer)!, given[0], given[1]);
     });
     return command;
 }
