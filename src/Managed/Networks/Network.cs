@@ -172,6 +172,11 @@ public sealed class Network : IDisposable
     internal static Network LoadSafetensors(string path, NetworkOptions? options = null) =>
         Open(path, options, Architectures.Read, () => []);
 
+    internal static Network Of(NetworkGraph graph, NetworkOptions? options = null) => new(graph, options ?? new NetworkOptions(), []);
+
+    /// <summary>What runs a layer for inputs of a shape.</summary>
+    internal NetworkRun Prepared(string? layer, ReadOnlySpan<int> inputShape) => Find(Resolve(layer), CheckShape(inputShape));
+
     /// <summary>Computes values by the plain interpreter: any inputs, any types.</summary>
     internal PlainTensor[] Interpret(IReadOnlyDictionary<string, PlainTensor> feeds, IReadOnlyList<string> wanted, WorkerPool? pool = null) =>
         Interpreter.Run(_graph, feeds, [.. wanted.Select(Resolve)], _maximumElements, (1, 1), pool ?? WorkerPool.Serial);
@@ -296,7 +301,7 @@ public sealed class Network : IDisposable
         GraphValue input = Input();
         return new GraphShapes(
             _graph,
-            new Dictionary<string, (TensorElement, int[])> { [input.Name] = (input.Element == TensorElement.Undefined ? TensorElement.Float : input.Element, shape) },
+            new Dictionary<string, (TensorElement, int[])> { [input.Name] = (input.Element, shape) },
             wanted,
             _maximumElements,
             Batch(input.Shape ?? shape, shape[0]),

@@ -271,7 +271,7 @@ internal sealed class OnnxReader
             _wire.Leave(type);
         }
 
-        return new GraphValue(name, element.Computed(), shape?.ToArray());
+        return new GraphValue(name, element == TensorElement.Undefined ? TensorElement.Float : element.Computed(), shape?.ToArray());
     }
 
     private void TensorType(ref TensorElement element, ref List<int>? shape)

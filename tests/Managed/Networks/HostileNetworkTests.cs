@@ -22,7 +22,7 @@ public sealed class HostileNetworkTests
 
         // A cut between two fields of the model's end may leave a whole network.
         Assert.That(loaded, Is.LessThanOrEqualTo(8));
-        Assert.That(Load(whole, Path.GetExtension(file)), Is.EqualTo(!file.Contains("light", StringComparison.Ordinal)));
+        Assert.That(Load(whole, Path.GetExtension(file)), Is.True);
     }
 
     [TestCase("onnx/node/test_conv_with_strides_padding/model.onnx", 1)]
@@ -30,7 +30,7 @@ public sealed class HostileNetworkTests
     [TestCase("onnx/node/test_softmax_axis_1_expanded/model.onnx", 1)]
     [TestCase("onnx/light/light_squeezenet.onnx", 13)]
     [TestCase("images/squeezenet/mnist.onnx", 23)]
-    [TestCase("images/resnet20.safetensors", 7)]
+    [TestCase("images/resnet20.safetensors", 61)]
     public void FlippedBytesNeverCrash(string file, int step)
     {
         byte[] whole = File.ReadAllBytes(SharedData.Path(file));

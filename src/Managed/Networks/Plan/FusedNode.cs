@@ -8,6 +8,9 @@ internal sealed class FusedNode(OperatorCall call)
     /// <summary>The first node.</summary>
     public OperatorCall Call { get; } = call;
 
+    /// <summary>The first node and those that were fused, in order.</summary>
+    public List<OperatorCall> Members { get; } = [call];
+
     /// <summary>The value that it gives with all that is fused.</summary>
     public string Output { get; set; } = call.Node.Outputs[0];
 

@@ -224,6 +224,7 @@ internal sealed class Fusion
     private void Take(FusedNode node, OperatorCall next, ref int last)
     {
         _taken.Add(next);
+        node.Members.Add(next);
         node.Output = next.Node.Outputs[0];
         last = Math.Max(last, _order[next]);
     }
@@ -255,6 +256,7 @@ internal sealed class Fusion
         else
             return false;
         _taken.Add(gate);
+        node.Members.Add(gate);
         Take(node, product, ref last);
         return true;
     }

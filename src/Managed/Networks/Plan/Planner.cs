@@ -35,8 +35,15 @@ internal sealed unsafe partial class Planner
     {
         foreach (FusedNode node in new Fusion(_shapes, _wanted).Nodes())
         {
-            if (!Plan(node))
-                Interpret(node);
+            if (Plan(node))
+                continue;
+
+            // One after another, where no kernel does them together.
+            foreach (FusedNode member in node.Members.Select(call => new FusedNode(call)))
+            {
+                if (node.Members.Count == 1 || !Plan(member))
+                    Interpret(member);
+            }
         }
 
         PlanValue result = _values[_wanted];
@@ -77,6 +84,12 @@ internal sealed unsafe partial class Planner
                 return Join(node);
             case "Pad":
                 return Pad(node);
+            case "Softmax":
+                return Softmax(node);
+            case "LRN":
+                return LocalNormalisation(node);
+            case "InstanceNormalization":
+                return InstanceNormalisation(node);
             default:
                 return Fusion.ActivationOf(call) is { } activation && Activate(node, activation);
         }
@@ -170,8 +183,6 @@ internal sealed unsafe partial class Planner
     private void Interpret(FusedNode node)
     {
         OperatorCall call = node.Call;
-        if (node.Output != call.Node.Outputs[0])
-            throw new InvalidOperationException($"{call.Node.Label} was fused and has no kernel.");
         List<PlanSlot> slots = [];
         PlainPlace[] inputs = Array.ConvertAll(call.Node.Inputs, name =>
         {
