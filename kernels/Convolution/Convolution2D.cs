@@ -57,7 +57,8 @@ public sealed class Convolution2D : IDisposable
         Algorithm = algorithm == ConvolutionAlgorithm.Auto ? ConvolutionChoice.Fastest(shape, outputHeight, outputWidth) : algorithm;
         _kernel = Algorithm switch
         {
-            ConvolutionAlgorithm.Direct or ConvolutionAlgorithm.Depthwise => new DirectConvolution(shape, weights, bias, activation),
+            ConvolutionAlgorithm.Direct => new DirectConvolution(shape, weights, bias, activation),
+            ConvolutionAlgorithm.Depthwise => new DepthwiseConvolution(shape, weights, bias, activation),
             ConvolutionAlgorithm.Winograd2 => new WinogradConvolution(shape, weights, bias, activation, 2),
             ConvolutionAlgorithm.Winograd4 => new WinogradConvolution(shape, weights, bias, activation, 4),
             _ => new WinogradConvolution(shape, weights, bias, activation, 6),

@@ -174,6 +174,20 @@ public sealed class WinogradConvolutionTests(IsaLevel level) : IsaFixture(level)
         Assert.That(() => new WinogradConvolution(shape with { Groups = 2 }, new float[72], default, default, 4), Throws.ArgumentException);
     }
 
+    [TestCase(64, 64, 56, 56, ConvolutionAlgorithm.Winograd4)]
+    [TestCase(512, 512, 14, 14, ConvolutionAlgorithm.Winograd4)]
+    [TestCase(64, 64, 7, 7, ConvolutionAlgorithm.Winograd4)]
+    [TestCase(64, 64, 4, 4, ConvolutionAlgorithm.Winograd2)]
+    [TestCase(64, 64, 1, 1, ConvolutionAlgorithm.Direct)]
+    [TestCase(3, 64, 224, 224, ConvolutionAlgorithm.Direct)]
+    [TestCase(64, 3, 224, 224, ConvolutionAlgorithm.Direct)]
+    public void TheFastestIsChosen(int inputs, int outputs, int height, int width, ConvolutionAlgorithm expected)
+    {
+        ConvolutionShape shape = new() { InputChannels = inputs, OutputChannels = outputs, KernelHeight = 3, KernelWidth = 3, Padding = new(1) };
+        Assert.That(ConvolutionChoice.Fastest(shape, height, width), Is.EqualTo(expected));
+        Assert.That(ConvolutionChoice.Fastest(shape with { StrideX = 2 }, height, width), Is.EqualTo(ConvolutionAlgorithm.Direct));
+    }
+
     private static float[] Normal(int count, int seed)
     {
         Random random = new(seed);
