@@ -75,6 +75,8 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
     where TWide : unmanaged, IWide<TWide>
     where TTransform : struct, IWinogradTransform
 {
+    private const nint LargePageFloats = (nint)Pages.HugePageBytes / sizeof(float);
+
     private static int Size => TTransform.Outputs + 2;
 
     private static int Positions => Size * Size;
@@ -86,7 +88,8 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
         WinogradPlan plan = new(job, Positions, WideTile.Columns<TWide>(), pool.Threads);
         if (plan.ByStrips)
         {
-            using Scratch<float> scratch = new(pool.Threads * (plan.InputFloats + plan.ProductFloats));
+            // Large pages: a tile's stores go to as many pages as there are positions.
+            using Scratch<float> scratch = new(Math.Max(pool.Threads * (plan.InputFloats + plan.ProductFloats), LargePageFloats));
             WinogradStrips<TWide, TTransform> strips = new(job, plan, scratch.Pointer);
             pool.For(GemmBlocking.Panels(job.Tiles, plan.Strip), 1, ref strips);
             return;
@@ -123,6 +126,7 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
                 nint y = tile.Y - job.Shape.Padding.Top, x = tile.X - job.Shape.Padding.Left;
                 float* from = source.At(tile.Image, block, y, x);
                 nint rowStride = source.RowStride;
+                FetchAhead(from + ((Size - TTransform.Outputs) * BlockedImages.Block), rowStride, Size);
                 if (y < -halo.Top || x < -halo.Left || y > lastY || x > lastX)
                 {
                     Clip(source, from, y, x, patch);
@@ -145,6 +149,19 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
             TTransform.Input<TWide>(from + (x * BlockedImages.Block), rowStride, columns + (x * TWide.Lanes), size * TWide.Lanes);
         for (int y = 0; y < size; y++)
             TTransform.Input<TWide>(columns + (y * size * TWide.Lanes), TWide.Lanes, to + (y * size * step), step);
+    }
+
+    // The pixels that the tile after the next needs besides: each of a tile's rows is another stream, too short for the
+    // processor to foresee.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FetchAhead(float* corner, nint rowStride, int rows)
+    {
+        corner += 2 * TTransform.Outputs * BlockedImages.Block;
+        for (int y = 0; y < rows; y++, corner += rowStride)
+        {
+            for (int x = 0; x < TTransform.Outputs; x++)
+                Prefetch.ToL1(corner + (x * BlockedImages.Block));
+        }
     }
 
     // The pixels of the map, and zeros outside it: a tile may reach further than the halo.
@@ -249,6 +266,9 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
                 float* corner = destination.At(tile.Image, block, tile.Y, tile.X);
                 float* residual = job.HasResidual ? job.Residual.At(tile.Image, block, tile.Y, tile.X) : null;
                 int rows = (int)Math.Min(TTransform.Outputs, destination.Height - tile.Y);
+                FetchAhead(corner, destination.RowStride, rows);
+                if (residual is not null)
+                    FetchAhead(residual, job.Residual.RowStride, rows);
                 output.Columns = (int)Math.Min(TTransform.Outputs, destination.Width - tile.X);
                 for (int lane = 0; lane < BlockedImages.Block; lane += TWide.Lanes)
                 {
@@ -295,8 +315,11 @@ internal readonly struct WinogradPlan
     private const int LongestStrip = 64;
     private const int ShortestStrip = 24;
 
-    // So many jobs for each thread that a core which is busy elsewhere does not hold up the others for long.
-    private const int JobsPerThread = 4;
+    // Jobs for each thread, so that a core which is busy elsewhere does not hold up the others for long: where strips can be
+    // had, and where they would get shorter than is good.
+    private const int JobsPerThread = 12;
+    private const int FewestStripsPerThread = 4;
+    private const int FewestBlocksPerThread = 2;
 
     // Transformed tiles of a group share the L3 with the weights.
     private const int ShareOfL3 = 4;
@@ -305,11 +328,14 @@ internal readonly struct WinogradPlan
     {
         Inputs = job.Source.Blocks * BlockedImages.Block;
         Outputs = WinogradConvolution.Channels(job.Shape.OutputChannels, tileColumns);
-        nint longest = Math.Min(job.Tiles, LongestStrip * 36 / positions);
-        nint wanted = threads == 1 ? 1 : (nint)JobsPerThread * threads;
-        ByStrips = job.Tiles >= wanted * ShortestStrip || wanted == 1;
+        nint longest = LongestStrip * 36 / positions, most = job.Tiles / ShortestStrip;
         nint strips = GemmBlocking.Panels(job.Tiles, longest);
-        Strip = GemmBlocking.Panels(job.Tiles, ByStrips ? Math.Max(strips, wanted) : strips);
+        ByStrips = threads == 1 || most >= FewestStripsPerThread * (nint)threads;
+        if (!ByStrips)
+            strips = Math.Max(strips, Math.Min(most, GemmBlocking.Panels(FewestBlocksPerThread * threads, GemmBlocking.Panels(Outputs, WinogradConvolution.OutputBlock))));
+        else if (threads > 1)
+            strips = GemmBlocking.RoundUp(Math.Max(strips, Math.Min(most, JobsPerThread * (nint)threads)), threads);
+        Strip = GemmBlocking.Panels(job.Tiles, strips);
         Group = ByStrips ? Strip : Math.Min(job.Tiles, GemmBlocking.RoundUp(CacheSizes.L3 / ShareOfL3 / (positions * Inputs * sizeof(float)), Strip));
         InputStep = Step(Inputs, Group);
         ProductStep = Step(WinogradConvolution.OutputBlock, Strip);
