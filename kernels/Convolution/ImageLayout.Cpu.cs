@@ -143,7 +143,7 @@ internal static unsafe class LayoutKernels<TWide>
             FourToPlanes(pixels + c, lanes, planes + (c * plane), plane, Math.Min(4, channels - c), count);
     }
 
-    /// <summary>Copies <paramref name="channels"/> (1 to 16) numbers of each pixel.</summary>
+    /// <summary>Copies <paramref name="channels"/> (1 to 16) numbers of each pixel; a stride of 0 repeats one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void CopyPixels(float* from, nint fromStride, float* to, nint toStride, int channels, nint count)
     {
@@ -153,10 +153,9 @@ internal static unsafe class LayoutKernels<TWide>
             return;
         }
 
-        float* end = from + (count * fromStride);
         if (channels == BlockedImages.Block)
         {
-            for (; from < end; from += fromStride, to += toStride)
+            for (; count > 0; count--, from += fromStride, to += toStride)
             {
                 for (int lane = 0; lane < BlockedImages.Block; lane += TWide.Lanes)
                     TWide.Store(to + lane, TWide.Load(from + lane));
@@ -165,7 +164,7 @@ internal static unsafe class LayoutKernels<TWide>
         else if (channels >= 4 && TWide.Lanes >= 4)
         {
             // The last four overlap those before: no pixel writes past its channels.
-            for (; from < end; from += fromStride, to += toStride)
+            for (; count > 0; count--, from += fromStride, to += toStride)
             {
                 for (int lane = 0; lane < channels - 4; lane += 4)
                     Vector128.Load(from + lane).Store(to + lane);
@@ -174,7 +173,7 @@ internal static unsafe class LayoutKernels<TWide>
         }
         else
         {
-            for (; from < end; from += fromStride, to += toStride)
+            for (; count > 0; count--, from += fromStride, to += toStride)
             {
                 for (int lane = 0; lane < channels; lane++)
                     to[lane] = from[lane];
