@@ -195,9 +195,9 @@ public sealed class PoolingTests(IsaLevel level) : IsaFixture(level)
         float[] result = new float[destination.Count];
         int[] extents = [source.View.Height, source.View.Width];
         if (countPad is bool count)
-            PoolingNd.Average(source.ToNchw(), extents, window, result, count, ceil);
+            PoolingReference.Average(source.ToNchw(), extents, window, result, count, ceil);
         else
-            PoolingNd.Max(source.ToNchw(), extents, window, result, ceil);
+            PoolingReference.Max(source.ToNchw(), extents, window, result, ceil);
         return [.. result.Select(x => (double)x)];
     }
 }
@@ -222,9 +222,9 @@ public sealed class PoolingShapeTests
         // four numbers without padding behind them the second window has but two.
         WindowNd window = new([3]) { Strides = [3], Before = [1], After = [1] };
         float[] five = new float[2], counted = new float[2], four = new float[2];
-        PoolingNd.Average([1, 2, 3, 4, 5], [5], window, five, countIncludePad: false, ceilMode: true);
-        PoolingNd.Average([1, 2, 3, 4, 5], [5], window, counted, countIncludePad: true, ceilMode: true);
-        PoolingNd.Average([1, 2, 3, 4], [4], window with { After = [0] }, four, countIncludePad: true, ceilMode: true);
+        PoolingReference.Average([1, 2, 3, 4, 5], [5], window, five, countIncludePad: false, ceilMode: true);
+        PoolingReference.Average([1, 2, 3, 4, 5], [5], window, counted, countIncludePad: true, ceilMode: true);
+        PoolingReference.Average([1, 2, 3, 4], [4], window with { After = [0] }, four, countIncludePad: true, ceilMode: true);
         Assert.Multiple(() =>
         {
             Assert.That(five, Is.EqualTo(new[] { 1.5f, 4f }));
@@ -256,17 +256,17 @@ public sealed class PoolingShapeTests
     {
         float[] cube = [.. Enumerable.Range(0, 2 * 27).Select(i => (float)i)];
         float[] max = new float[2 * 8], average = new float[2 * 8];
-        PoolingNd.Max(cube, [3, 3, 3], new([2, 2, 2]), max);
-        PoolingNd.Average(cube, [3, 3, 3], new([2, 2, 2]), average);
+        PoolingReference.Max(cube, [3, 3, 3], new([2, 2, 2]), max);
+        PoolingReference.Average(cube, [3, 3, 3], new([2, 2, 2]), average);
         float[] corners = [0, 1, 3, 4, 9, 10, 12, 13];
         Assert.Multiple(() =>
         {
             Assert.That(max, Is.EqualTo(corners.Concat(corners.Select(c => c + 27)).Select(c => c + 13)));
             Assert.That(average, Is.EqualTo(corners.Concat(corners.Select(c => c + 27)).Select(c => c + 6.5f)));
-            Assert.That(() => PoolingNd.Max(cube, [3, 3], new([2, 2, 2]), max), Throws.ArgumentException.With.Property("ParamName").EqualTo("extents"));
-            Assert.That(() => PoolingNd.Max(cube, [3, 3, 3], new([2, 2, 2]), average.AsSpan(1)), Throws.ArgumentException.With.Property("ParamName").EqualTo("destination"));
+            Assert.That(() => PoolingReference.Max(cube, [3, 3], new([2, 2, 2]), max), Throws.ArgumentException.With.Property("ParamName").EqualTo("extents"));
+            Assert.That(() => PoolingReference.Max(cube, [3, 3, 3], new([2, 2, 2]), average.AsSpan(1)), Throws.ArgumentException.With.Property("ParamName").EqualTo("destination"));
             Assert.That(
-                () => PoolingNd.Max(cube, [3, 3, 3], new([2, 2, 2]) { Strides = [1, 0, 1] }, max),
+                () => PoolingReference.Max(cube, [3, 3, 3], new([2, 2, 2]) { Strides = [1, 0, 1] }, max),
                 Throws.InstanceOf<ArgumentOutOfRangeException>().With.Property("ParamName").EqualTo("Strides"));
         });
     }

@@ -1,11 +1,11 @@
 namespace EmbeddingKernels.Core;
 
 /// <summary>
-/// Pooling of maps of any number of dimensions on plain arrays [map][...]: each window by itself, summed in double
-/// precision. Slow; for the networks whose maps are not two-dimensional, and what <see cref="Pooling"/> is tested against.
+/// Pooling as its formula has it, of maps of any number of dimensions on plain arrays [map][...]: each window by itself,
+/// summed in double precision.
 /// </summary>
 /// <remarks>NaN and padding as <see cref="Pooling"/> has them. The result does not depend on the number of threads. Thread-safe.</remarks>
-public static unsafe class PoolingNd
+internal static unsafe class PoolingReference
 {
     /// <summary>The largest number of each window.</summary>
     /// <param name="source">[map][...]: images times channels maps of the given extents.</param>
@@ -17,7 +17,7 @@ public static unsafe class PoolingNd
     /// <exception cref="ArgumentException">The lengths do not fit the extents, or a window lies outside the map whole.</exception>
     public static void Max(
         ReadOnlySpan<float> source, IReadOnlyList<int> extents, WindowNd window, Span<float> destination, bool ceilMode = false, WorkerPool? pool = null) =>
-        Run(source, extents, window, destination, ceilMode, PoolingNdKind.Max, pool);
+        Run(source, extents, window, destination, ceilMode, Kind.Max, pool);
 
     /// <summary>The average of each window.</summary>
     /// <param name="source">[map][...]: images times channels maps of the given extents.</param>
@@ -36,7 +36,7 @@ public static unsafe class PoolingNd
         bool countIncludePad = false,
         bool ceilMode = false,
         WorkerPool? pool = null) =>
-        Run(source, extents, window, destination, ceilMode, countIncludePad ? PoolingNdKind.AverageWithPadding : PoolingNdKind.Average, pool);
+        Run(source, extents, window, destination, ceilMode, countIncludePad ? Kind.AverageWithPadding : Kind.Average, pool);
 
     private static void Run(
         ReadOnlySpan<float> source,
@@ -44,7 +44,7 @@ public static unsafe class PoolingNd
         WindowNd window,
         Span<float> destination,
         bool ceilMode,
-        PoolingNdKind kind,
+        Kind kind,
         WorkerPool? pool)
     {
         ArgumentNullException.ThrowIfNull(window);
@@ -65,19 +65,19 @@ public static unsafe class PoolingNd
 
         fixed (float* from = source, to = destination)
         {
-            PoolingNdBody body = new(walk, from, to, maps, kind);
+            ReferenceBody body = new(walk, from, to, maps, kind);
             (pool ?? WorkerPool.Serial).For((nint)walk.Windows, 16, ref body);
         }
     }
 
-    private enum PoolingNdKind
+    private enum Kind
     {
         Max,
         Average,
         AverageWithPadding,
     }
 
-    private readonly struct PoolingNdBody(WindowWalk walk, float* from, float* to, long maps, PoolingNdKind kind) : IRangeBody
+    private readonly struct ReferenceBody(WindowWalk walk, float* from, float* to, long maps, Kind kind) : IRangeBody
     {
         public void Invoke(int worker, nint start, nint end)
         {
@@ -90,11 +90,11 @@ public static unsafe class PoolingNd
                 for (long map = 0; map < maps; map++)
                 {
                     float* numbers = from + (map * walk.Pixels);
-                    double result = kind == PoolingNdKind.Max ? double.NegativeInfinity : 0;
+                    double result = kind == Kind.Max ? double.NegativeInfinity : 0;
                     foreach (long place in places)
-                        result = kind == PoolingNdKind.Max ? Math.Max(result, numbers[place]) : result + numbers[place]; // Math.Max gives NaN
-                    if (kind != PoolingNdKind.Max)
-                        result /= kind == PoolingNdKind.Average ? inside : counted;
+                        result = kind == Kind.Max ? Math.Max(result, numbers[place]) : result + numbers[place]; // Math.Max gives NaN
+                    if (kind != Kind.Max)
+                        result /= kind == Kind.Average ? inside : counted;
                     to[(map * walk.Windows) + index] = (float)result;
                 }
             }

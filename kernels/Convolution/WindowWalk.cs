@@ -5,7 +5,7 @@ namespace EmbeddingKernels.Core;
 /// to kernel - 1.
 /// </summary>
 /// <param name="Kernel">Extents of the window, one for each axis.</param>
-public sealed record WindowNd(IReadOnlyList<int> Kernel)
+internal sealed record WindowNd(IReadOnlyList<int> Kernel)
 {
     /// <summary>From window to window; none means 1.</summary>
     public IReadOnlyList<int> Strides { get; init; } = [];
