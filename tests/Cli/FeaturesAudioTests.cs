@@ -80,7 +80,7 @@ public sealed class FeaturesAudioTests
     [Test]
     public void ANetworkIsFedCoefficients()
     {
-        Tests.KeywordNetwork.Write(At("ds_cnn.onnx"));
+        EmbeddingKernels.Tests.KeywordNetwork.Write(At("ds_cnn.onnx"));
         string[] common = ["--convention", "tensorflow", "--kind", "mfcc", "--window-length", "640", "--hop-length", "320", "--coefficients", "10", "--model", At("ds_cnn.onnx")];
         string[] sounds = ["yes", "no", "silence", "noise"];
         string[] files = [.. sounds.Select(sound => SharedData.Path($"audio/kws_wav/{sound}_1000ms.wav"))];

@@ -6,6 +6,7 @@ public sealed class ReadmeTests
 {
     /// <summary>The README's C# examples are the code below, which the compiler has seen.</summary>
     [TestCase("```csharp\nusing EmbeddingKernels;\n", "// README begins\n", "// README ends")]
+    [TestCase("```csharp\nusing WavFile sound", "// README's sound begins\nusing WavFile sound", "// README's sound ends")]
     [TestCase("```csharp\nTsneEmbedding large", "// README's map begins\nTsneEmbedding large", "// README's map ends")]
     public void TheExamplesCompile(string begin, string codeBegin, string codeEnd)
     {
@@ -42,6 +43,17 @@ public sealed class ReadmeTests
         Console.WriteLine($"divergence {large.KlDivergence:F3}, neighbours kept {kept:P0}, first new point at {placed[0, 0]}, {placed[0, 1]}");
 
         // README's map ends
+    }
+
+    /// <summary>Never called, as above.</summary>
+    internal static void SoundExample()
+    {
+        // README's sound begins
+        using WavFile sound = WavFile.Load("speech.wav");
+        using AudioFeatures fbank = new(AudioFeatureOptions.Kaldi(AudioFeatureKind.Mel, sound.SampleRate) with { UseEnergy = true });
+        using FloatMatrix frames = fbank.Compute(sound); // a row for each 10 ms
+
+        // README's sound ends
     }
 
     private static string Between(string text, string begin, string end)
