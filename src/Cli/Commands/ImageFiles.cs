@@ -13,18 +13,5 @@ internal static class ImageFiles
 
     /// <summary>Files as they stand, and the pictures of folders, deep, in the order of their names.</summary>
     /// <exception cref="InvalidDataException">There is no picture at all.</exception>
-    public static List<string> Find(IEnumerable<string> paths)
-    {
-        EnumerationOptions deep = new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.Hidden | FileAttributes.System };
-        List<string> files = [];
-        foreach (string path in paths)
-        {
-            if (Directory.Exists(path))
-                files.AddRange(Directory.EnumerateFiles(path, "*", deep).Where(IsKnown).Order(StringComparer.Ordinal));
-            else
-                files.Add(path);
-        }
-
-        return files.Count > 0 ? files : throw new InvalidDataException($"There are no pictures in {string.Join(", ", paths)} ({string.Join(" ", Endings.Order())}).");
-    }
+    public static List<string> Find(IEnumerable<string> paths) => FeatureFiles.Find(paths, Endings, "pictures");
 }
