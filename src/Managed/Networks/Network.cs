@@ -84,8 +84,7 @@ public sealed class Network : IDisposable
     public IReadOnlyList<int> LayerShape(string? layer, ReadOnlySpan<int> inputShape)
     {
         string value = Resolve(layer);
-        int[] shape = CheckShape(inputShape);
-        return Find(value, shape).Shape;
+        return Describe(value, CheckShape(inputShape)).Shape;
     }
 
     /// <summary>Computes a layer for a batch of inputs of the extents that the file gives.</summary>
@@ -324,15 +323,12 @@ public sealed class Network : IDisposable
         }
     }
 
-    /// <summary>A run of the whole batch; image by image where the graph cannot take it at once.</summary>
+    /// <summary>A run of the whole batch; image by image where the graph cannot take it at once, or the memory does not suffice for it.</summary>
     private NetworkRun Prepare(string value, int[] shape)
     {
-        int[]? declared = Input().Shape;
-        bool isOpen = declared is null || declared[0] < 0;
         try
         {
-            GraphShapes shapes = Shapes(shape, [value]);
-            if (shapes.Batch.From == shape[0] || isOpen || BatchRules.KeepImagesApart(shapes))
+            if (Describe(value, shape).Whole is { } shapes)
                 return Prepare(value, shape, shapes);
         }
         catch (DataFormatException) when (shape[0] > 1)
@@ -340,6 +336,24 @@ public sealed class Network : IDisposable
         }
 
         return new ImageByImageRun(Find(value, [1, .. shape[1..]]), shape[0]);
+    }
+
+    /// <summary>A layer's extents, and what is known of the graph where the whole batch runs at once.</summary>
+    private (GraphShapes? Whole, int[] Shape) Describe(string value, int[] shape)
+    {
+        int[]? declared = Input().Shape;
+        bool isOpen = declared is null || declared[0] < 0;
+        try
+        {
+            GraphShapes shapes = Shapes(shape, [value]);
+            if (shape[0] == 1 || shapes.Batch.From == shape[0] || isOpen || BatchRules.KeepImagesApart(shapes))
+                return (shapes, shapes.Fact(value).Shape);
+        }
+        catch (DataFormatException) when (shape[0] > 1)
+        {
+        }
+
+        return (null, ImageByImageRun.Together(Describe(value, [1, .. shape[1..]]).Shape, shape[0]));
     }
 
     private NetworkRun Prepare(string value, int[] shape, GraphShapes shapes)

@@ -28,7 +28,7 @@ internal sealed class InterpretedRun(GraphShapes shapes, string feed, int[] inpu
 }
 
 /// <summary>Image by image, for networks that cannot take several at a time.</summary>
-internal sealed class ImageByImageRun(NetworkRun one, int batch) : NetworkRun(Shapes(one.Shape, batch))
+internal sealed class ImageByImageRun(NetworkRun one, int batch) : NetworkRun(Together(one.Shape, batch))
 {
     public override void Run(ReadOnlySpan<float> input, Span<float> output, WorkerPool pool)
     {
@@ -38,5 +38,6 @@ internal sealed class ImageByImageRun(NetworkRun one, int batch) : NetworkRun(Sh
             one.Run(input.Slice(i * from, from), output.Slice(i * to, to), pool);
     }
 
-    private static int[] Shapes(int[] one, int batch) => one.Length > 0 && one[0] == 1 ? [batch, .. one[1..]] : [batch, .. one];
+    /// <summary>The extents of all images' values together.</summary>
+    public static int[] Together(int[] one, int batch) => one.Length > 0 && one[0] == 1 ? [batch, .. one[1..]] : [batch, .. one];
 }

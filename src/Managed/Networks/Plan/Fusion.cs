@@ -56,7 +56,10 @@ internal sealed class Fusion
     }
 
     /// <summary>The activation that a node is, if it is one.</summary>
-    public static Activation? ActivationOf(OperatorCall call)
+    public static Activation? ActivationOf(OperatorCall call) =>
+        Named(call) is { } activation && !float.IsNaN(activation.A) && !float.IsNaN(activation.B) ? activation : null;
+
+    private static Activation? Named(OperatorCall call)
     {
         switch (call.Node.Operator)
         {

@@ -13,7 +13,7 @@ internal sealed unsafe partial class Planner
         {
             PlanSlot from = RowsOf(Value(call.Node.Inputs[0]));
             PlanSlot rows = NewRows(Define(node.Output));
-            Emit(node.Output, (in PlanData data) => Core.Softmax.Rows(new(from.Rows(data.Memory), before, length), new(rows.Rows(data.Memory), before, length), data.Pool), from, rows);
+            Emit(node.Output, (in PlanData data) => Core.Softmax.Rows(new MatrixView<float>(from.Rows(data.Memory), before, length), new MatrixView<float>(rows.Rows(data.Memory), before, length), data.Pool), from, rows);
             return true;
         }
 

@@ -84,6 +84,8 @@ internal sealed unsafe partial class Planner
                 return Join(node);
             case "Pad":
                 return Pad(node);
+            case "Transpose":
+                return Transpose(node);
             case "Softmax":
                 return Softmax(node);
             case "LRN":
