@@ -144,58 +144,55 @@ internal readonly unsafe struct DepthwiseBody<TWide, TWindow> : IRangeBody
             (nint map, nint range) = Math.DivRem(item, _ranges);
             (nint image, nint block) = Math.DivRem(map, _job.Destination.Blocks);
             nint first = range * _rows, last = Math.Min(first + _rows, _job.Destination.Height);
-            for (nint y = first; y < last; y++)
-                Row((int)image, (int)block, y);
+            Rows((int)image, (int)block, first, last - first);
         }
     }
 
     // Pieces of up to 8 pixels, all nearly as long: a short one at the end would wait for its own sums.
-    private void Row(int image, int block, nint y)
+    private void Rows(int image, int block, nint y, nint rows)
     {
         nint width = _job.Destination.Width, pieces = GemmBlocking.Panels(width, 8);
         (nint count, nint longer) = Math.DivRem(width, pieces);
-        DepthwisePixels pixels = new(_job, image, block, y);
-        Sum(ref pixels, count + 1, longer);
-        Sum(ref pixels, count, pieces - longer);
-        if (!_job.Activation.IsClip)
-            ActivationRows.Apply<TWide>(_job.Activation, _job.Destination.At(image, block, y, 0), width * BlockedImages.Block);
+        if (longer > 0)
+            Sum(new(_job, image, block, y, 0), count + 1, longer, rows);
+        Sum(new(_job, image, block, y, longer * (count + 1)), count, pieces - longer, rows);
+        for (nint row = y; row < y + rows && !_job.Activation.IsClip; row++)
+            ActivationRows.Apply<TWide>(_job.Activation, _job.Destination.At(image, block, row, 0), width * BlockedImages.Block);
     }
 
-    private static void Sum(ref DepthwisePixels pixels, nint count, nint pieces)
+    private static void Sum(DepthwisePixels pixels, nint count, nint pieces, nint rows)
     {
-        if (pieces == 0)
-            return;
         switch (count)
         {
             case 8:
-                pixels.Sum<TWide, TWindow, Pixels8>(pieces);
+                pixels.Sum<TWide, TWindow, Pixels8>(pieces, rows);
                 break;
             case 7:
-                pixels.Sum<TWide, TWindow, Pixels7>(pieces);
+                pixels.Sum<TWide, TWindow, Pixels7>(pieces, rows);
                 break;
             case 6:
-                pixels.Sum<TWide, TWindow, Pixels6>(pieces);
+                pixels.Sum<TWide, TWindow, Pixels6>(pieces, rows);
                 break;
             case 5:
-                pixels.Sum<TWide, TWindow, Pixels5>(pieces);
+                pixels.Sum<TWide, TWindow, Pixels5>(pieces, rows);
                 break;
             case 4:
-                pixels.Sum<TWide, TWindow, Pixels4>(pieces);
+                pixels.Sum<TWide, TWindow, Pixels4>(pieces, rows);
                 break;
             case 3:
-                pixels.Sum<TWide, TWindow, Pixels3>(pieces);
+                pixels.Sum<TWide, TWindow, Pixels3>(pieces, rows);
                 break;
             case 2:
-                pixels.Sum<TWide, TWindow, Pixels2>(pieces);
+                pixels.Sum<TWide, TWindow, Pixels2>(pieces, rows);
                 break;
             default:
-                pixels.Sum<TWide, TWindow, Pixels1>(pieces);
+                pixels.Sum<TWide, TWindow, Pixels1>(pieces, rows);
                 break;
         }
     }
 }
 
-/// <summary>Pixels of a row that are yet to be computed, all channels of a block.</summary>
+/// <summary>Pixels that are yet to be computed, all channels of a block.</summary>
 internal unsafe struct DepthwisePixels
 {
     private readonly nint* _taps;
@@ -205,225 +202,238 @@ internal unsafe struct DepthwisePixels
     private readonly float* _bias;
     private readonly float _low;
     private readonly float _high;
+    private readonly nint _sourceRow;
+    private readonly nint _residualRow;
+    private readonly nint _destinationRow;
     private float* _source;
     private float* _residual;
     private float* _destination;
 
-    public DepthwisePixels(in DepthwiseJob job, int image, int block, nint y)
+    public DepthwisePixels(in DepthwiseJob job, int image, int block, nint y, nint x)
     {
         _taps = job.Taps;
         (_window, _stride) = (job.Window, job.Shape.StrideX);
         _weights = job.Weights + (block * BlockedImages.Block * job.Window);
         _bias = job.Bias + (block * BlockedImages.Block);
         (_low, _high) = job.Activation.Bounds;
-        _source = job.Source.At(image, block, (y * job.Shape.StrideY) - job.Shape.Padding.Top, -job.Shape.Padding.Left);
-        _residual = job.HasResidual ? job.Residual.At(image, block, y, 0) : null;
-        _destination = job.Destination.At(image, block, y, 0);
+        _source = job.Source.At(image, block, (y * job.Shape.StrideY) - job.Shape.Padding.Top, (x * job.Shape.StrideX) - job.Shape.Padding.Left);
+        _residual = job.HasResidual ? job.Residual.At(image, block, y, x) : null;
+        _destination = job.Destination.At(image, block, y, x);
+        (_sourceRow, _residualRow, _destinationRow) = (job.Shape.StrideY * job.Source.RowStride, job.Residual.RowStride, job.Destination.RowStride);
     }
 
     /// <summary>
-    /// destination = clip(bias + residual + sum over the window of weight times pixel) for the next
-    /// <paramref name="pieces"/> times <typeparamref name="TCount"/> pixels.
+    /// destination = clip(bias + residual + sum over the window of weight times pixel) for
+    /// <paramref name="pieces"/> times <typeparamref name="TCount"/> pixels of each of <paramref name="rows"/> rows.
     /// </summary>
     /// <remarks>Eight sums: four cycles' worth of two multiply-adds each, which hide their latency; a load for each of them is the bound.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Sum<TWide, TWindow, TCount>(nint pieces)
+    public void Sum<TWide, TWindow, TCount>(nint pieces, nint rows)
         where TWide : unmanaged, IWide<TWide>
         where TWindow : struct, IPixelWindow
         where TCount : struct, IPixelCount
     {
         nint next = TWindow.Step(_stride);
         TWide low = TWide.Broadcast(_low), high = TWide.Broadcast(_high);
-        for (; pieces != 0; pieces--)
+        nint width = pieces * TCount.Value;
+        for (; rows != 0; rows--)
         {
-            for (int lane = 0; lane < BlockedImages.Block; lane += TWide.Lanes)
+            for (nint piece = pieces; piece != 0; piece--)
             {
-                TWide sum0 = Begin<TWide>(0, lane), sum1 = sum0, sum2 = sum0, sum3 = sum0, sum4 = sum0, sum5 = sum0, sum6 = sum0, sum7 = sum0;
-                if (_residual is not null)
+                for (int lane = 0; lane < BlockedImages.Block; lane += TWide.Lanes)
                 {
-                    if (TCount.Value > 1)
-                        sum1 = Begin<TWide>(1, lane);
-                    if (TCount.Value > 2)
-                        sum2 = Begin<TWide>(2, lane);
-                    if (TCount.Value > 3)
-                        sum3 = Begin<TWide>(3, lane);
-                    if (TCount.Value > 4)
-                        sum4 = Begin<TWide>(4, lane);
-                    if (TCount.Value > 5)
-                        sum5 = Begin<TWide>(5, lane);
-                    if (TCount.Value > 6)
-                        sum6 = Begin<TWide>(6, lane);
-                    if (TCount.Value > 7)
-                        sum7 = Begin<TWide>(7, lane);
-                }
-
-                nint* tap = _taps;
-                float* weights = _weights + lane;
-                float* source = _source + lane;
-                if (TWindow.Columns > 0)
-                {
-                    for (nint row = _window; row != 0; row -= TWindow.Columns)
+                    TWide sum0 = Begin<TWide>(0, lane), sum1 = sum0, sum2 = sum0, sum3 = sum0, sum4 = sum0, sum5 = sum0, sum6 = sum0, sum7 = sum0;
+                    if (_residual is not null)
                     {
-                        TWide w0 = TWide.Load(weights), w1 = TWide.Load(weights + BlockedImages.Block), w2 = TWide.Load(weights + (2 * BlockedImages.Block));
-                        TWide w3 = w2, w4 = w2;
-                        if (TWindow.Columns > 3)
+                        if (TCount.Value > 1)
+                            sum1 = Begin<TWide>(1, lane);
+                        if (TCount.Value > 2)
+                            sum2 = Begin<TWide>(2, lane);
+                        if (TCount.Value > 3)
+                            sum3 = Begin<TWide>(3, lane);
+                        if (TCount.Value > 4)
+                            sum4 = Begin<TWide>(4, lane);
+                        if (TCount.Value > 5)
+                            sum5 = Begin<TWide>(5, lane);
+                        if (TCount.Value > 6)
+                            sum6 = Begin<TWide>(6, lane);
+                        if (TCount.Value > 7)
+                            sum7 = Begin<TWide>(7, lane);
+                    }
+
+                    nint* tap = _taps;
+                    float* weights = _weights + lane;
+                    float* source = _source + lane;
+                    if (TWindow.Columns > 0)
+                    {
+                        for (nint row = _window; row != 0; row -= TWindow.Columns)
                         {
-                            w3 = TWide.Load(weights + (3 * BlockedImages.Block));
-                            w4 = TWide.Load(weights + (4 * BlockedImages.Block));
+                            TWide w0 = TWide.Load(weights), w1 = TWide.Load(weights + BlockedImages.Block), w2 = TWide.Load(weights + (2 * BlockedImages.Block));
+                            TWide w3 = w2, w4 = w2;
+                            if (TWindow.Columns > 3)
+                            {
+                                w3 = TWide.Load(weights + (3 * BlockedImages.Block));
+                                w4 = TWide.Load(weights + (4 * BlockedImages.Block));
+                            }
+
+                            float* pixels = source + *tap;
+                            TWide pixel = TWide.Load(pixels);
+                            TWide.Accumulate(ref sum0, w0, pixel);
+                            if (TCount.Value + TWindow.Columns > 2)
+                                pixel = TWide.Load(pixels + (1 * BlockedImages.Block));
+                            if (TCount.Value > 1)
+                                TWide.Accumulate(ref sum1, w0, pixel);
+                            TWide.Accumulate(ref sum0, w1, pixel);
+                            if (TCount.Value + TWindow.Columns > 3)
+                                pixel = TWide.Load(pixels + (2 * BlockedImages.Block));
+                            if (TCount.Value > 2)
+                                TWide.Accumulate(ref sum2, w0, pixel);
+                            if (TCount.Value > 1)
+                                TWide.Accumulate(ref sum1, w1, pixel);
+                            TWide.Accumulate(ref sum0, w2, pixel);
+                            if (TCount.Value + TWindow.Columns > 4)
+                                pixel = TWide.Load(pixels + (3 * BlockedImages.Block));
+                            if (TCount.Value > 3)
+                                TWide.Accumulate(ref sum3, w0, pixel);
+                            if (TCount.Value > 2)
+                                TWide.Accumulate(ref sum2, w1, pixel);
+                            if (TCount.Value > 1)
+                                TWide.Accumulate(ref sum1, w2, pixel);
+                            if (TWindow.Columns > 3)
+                                TWide.Accumulate(ref sum0, w3, pixel);
+                            if (TCount.Value + TWindow.Columns > 5)
+                                pixel = TWide.Load(pixels + (4 * BlockedImages.Block));
+                            if (TCount.Value > 4)
+                                TWide.Accumulate(ref sum4, w0, pixel);
+                            if (TCount.Value > 3)
+                                TWide.Accumulate(ref sum3, w1, pixel);
+                            if (TCount.Value > 2)
+                                TWide.Accumulate(ref sum2, w2, pixel);
+                            if (TWindow.Columns > 3 && TCount.Value > 1)
+                                TWide.Accumulate(ref sum1, w3, pixel);
+                            if (TWindow.Columns > 4)
+                                TWide.Accumulate(ref sum0, w4, pixel);
+                            if (TCount.Value + TWindow.Columns > 6)
+                                pixel = TWide.Load(pixels + (5 * BlockedImages.Block));
+                            if (TCount.Value > 5)
+                                TWide.Accumulate(ref sum5, w0, pixel);
+                            if (TCount.Value > 4)
+                                TWide.Accumulate(ref sum4, w1, pixel);
+                            if (TCount.Value > 3)
+                                TWide.Accumulate(ref sum3, w2, pixel);
+                            if (TWindow.Columns > 3 && TCount.Value > 2)
+                                TWide.Accumulate(ref sum2, w3, pixel);
+                            if (TWindow.Columns > 4 && TCount.Value > 1)
+                                TWide.Accumulate(ref sum1, w4, pixel);
+                            if (TCount.Value + TWindow.Columns > 7)
+                                pixel = TWide.Load(pixels + (6 * BlockedImages.Block));
+                            if (TCount.Value > 6)
+                                TWide.Accumulate(ref sum6, w0, pixel);
+                            if (TCount.Value > 5)
+                                TWide.Accumulate(ref sum5, w1, pixel);
+                            if (TCount.Value > 4)
+                                TWide.Accumulate(ref sum4, w2, pixel);
+                            if (TWindow.Columns > 3 && TCount.Value > 3)
+                                TWide.Accumulate(ref sum3, w3, pixel);
+                            if (TWindow.Columns > 4 && TCount.Value > 2)
+                                TWide.Accumulate(ref sum2, w4, pixel);
+                            if (TCount.Value + TWindow.Columns > 8)
+                                pixel = TWide.Load(pixels + (7 * BlockedImages.Block));
+                            if (TCount.Value > 7)
+                                TWide.Accumulate(ref sum7, w0, pixel);
+                            if (TCount.Value > 6)
+                                TWide.Accumulate(ref sum6, w1, pixel);
+                            if (TCount.Value > 5)
+                                TWide.Accumulate(ref sum5, w2, pixel);
+                            if (TWindow.Columns > 3 && TCount.Value > 4)
+                                TWide.Accumulate(ref sum4, w3, pixel);
+                            if (TWindow.Columns > 4 && TCount.Value > 3)
+                                TWide.Accumulate(ref sum3, w4, pixel);
+                            if (TCount.Value + TWindow.Columns > 9)
+                                pixel = TWide.Load(pixels + (8 * BlockedImages.Block));
+                            if (TCount.Value > 7)
+                                TWide.Accumulate(ref sum7, w1, pixel);
+                            if (TCount.Value > 6)
+                                TWide.Accumulate(ref sum6, w2, pixel);
+                            if (TWindow.Columns > 3 && TCount.Value > 5)
+                                TWide.Accumulate(ref sum5, w3, pixel);
+                            if (TWindow.Columns > 4 && TCount.Value > 4)
+                                TWide.Accumulate(ref sum4, w4, pixel);
+                            if (TCount.Value + TWindow.Columns > 10)
+                                pixel = TWide.Load(pixels + (9 * BlockedImages.Block));
+                            if (TCount.Value > 7)
+                                TWide.Accumulate(ref sum7, w2, pixel);
+                            if (TWindow.Columns > 3 && TCount.Value > 6)
+                                TWide.Accumulate(ref sum6, w3, pixel);
+                            if (TWindow.Columns > 4 && TCount.Value > 5)
+                                TWide.Accumulate(ref sum5, w4, pixel);
+                            if (TCount.Value + TWindow.Columns > 11)
+                                pixel = TWide.Load(pixels + (10 * BlockedImages.Block));
+                            if (TWindow.Columns > 3 && TCount.Value > 7)
+                                TWide.Accumulate(ref sum7, w3, pixel);
+                            if (TWindow.Columns > 4 && TCount.Value > 6)
+                                TWide.Accumulate(ref sum6, w4, pixel);
+                            if (TCount.Value + TWindow.Columns > 12)
+                                pixel = TWide.Load(pixels + (11 * BlockedImages.Block));
+                            if (TWindow.Columns > 4 && TCount.Value > 7)
+                                TWide.Accumulate(ref sum7, w4, pixel);
+                            tap += TWindow.Columns;
+                            weights += TWindow.Columns * BlockedImages.Block;
                         }
-
-                        float* pixels = source + *tap;
-                        TWide pixel = TWide.Load(pixels);
-                        TWide.Accumulate(ref sum0, w0, pixel);
-                        if (TCount.Value + TWindow.Columns > 2)
-                            pixel = TWide.Load(pixels + (1 * BlockedImages.Block));
-                        if (TCount.Value > 1)
-                            TWide.Accumulate(ref sum1, w0, pixel);
-                        TWide.Accumulate(ref sum0, w1, pixel);
-                        if (TCount.Value + TWindow.Columns > 3)
-                            pixel = TWide.Load(pixels + (2 * BlockedImages.Block));
-                        if (TCount.Value > 2)
-                            TWide.Accumulate(ref sum2, w0, pixel);
-                        if (TCount.Value > 1)
-                            TWide.Accumulate(ref sum1, w1, pixel);
-                        TWide.Accumulate(ref sum0, w2, pixel);
-                        if (TCount.Value + TWindow.Columns > 4)
-                            pixel = TWide.Load(pixels + (3 * BlockedImages.Block));
-                        if (TCount.Value > 3)
-                            TWide.Accumulate(ref sum3, w0, pixel);
-                        if (TCount.Value > 2)
-                            TWide.Accumulate(ref sum2, w1, pixel);
-                        if (TCount.Value > 1)
-                            TWide.Accumulate(ref sum1, w2, pixel);
-                        if (TWindow.Columns > 3)
-                            TWide.Accumulate(ref sum0, w3, pixel);
-                        if (TCount.Value + TWindow.Columns > 5)
-                            pixel = TWide.Load(pixels + (4 * BlockedImages.Block));
-                        if (TCount.Value > 4)
-                            TWide.Accumulate(ref sum4, w0, pixel);
-                        if (TCount.Value > 3)
-                            TWide.Accumulate(ref sum3, w1, pixel);
-                        if (TCount.Value > 2)
-                            TWide.Accumulate(ref sum2, w2, pixel);
-                        if (TWindow.Columns > 3 && TCount.Value > 1)
-                            TWide.Accumulate(ref sum1, w3, pixel);
-                        if (TWindow.Columns > 4)
-                            TWide.Accumulate(ref sum0, w4, pixel);
-                        if (TCount.Value + TWindow.Columns > 6)
-                            pixel = TWide.Load(pixels + (5 * BlockedImages.Block));
-                        if (TCount.Value > 5)
-                            TWide.Accumulate(ref sum5, w0, pixel);
-                        if (TCount.Value > 4)
-                            TWide.Accumulate(ref sum4, w1, pixel);
-                        if (TCount.Value > 3)
-                            TWide.Accumulate(ref sum3, w2, pixel);
-                        if (TWindow.Columns > 3 && TCount.Value > 2)
-                            TWide.Accumulate(ref sum2, w3, pixel);
-                        if (TWindow.Columns > 4 && TCount.Value > 1)
-                            TWide.Accumulate(ref sum1, w4, pixel);
-                        if (TCount.Value + TWindow.Columns > 7)
-                            pixel = TWide.Load(pixels + (6 * BlockedImages.Block));
-                        if (TCount.Value > 6)
-                            TWide.Accumulate(ref sum6, w0, pixel);
-                        if (TCount.Value > 5)
-                            TWide.Accumulate(ref sum5, w1, pixel);
-                        if (TCount.Value > 4)
-                            TWide.Accumulate(ref sum4, w2, pixel);
-                        if (TWindow.Columns > 3 && TCount.Value > 3)
-                            TWide.Accumulate(ref sum3, w3, pixel);
-                        if (TWindow.Columns > 4 && TCount.Value > 2)
-                            TWide.Accumulate(ref sum2, w4, pixel);
-                        if (TCount.Value + TWindow.Columns > 8)
-                            pixel = TWide.Load(pixels + (7 * BlockedImages.Block));
-                        if (TCount.Value > 7)
-                            TWide.Accumulate(ref sum7, w0, pixel);
-                        if (TCount.Value > 6)
-                            TWide.Accumulate(ref sum6, w1, pixel);
-                        if (TCount.Value > 5)
-                            TWide.Accumulate(ref sum5, w2, pixel);
-                        if (TWindow.Columns > 3 && TCount.Value > 4)
-                            TWide.Accumulate(ref sum4, w3, pixel);
-                        if (TWindow.Columns > 4 && TCount.Value > 3)
-                            TWide.Accumulate(ref sum3, w4, pixel);
-                        if (TCount.Value + TWindow.Columns > 9)
-                            pixel = TWide.Load(pixels + (8 * BlockedImages.Block));
-                        if (TCount.Value > 7)
-                            TWide.Accumulate(ref sum7, w1, pixel);
-                        if (TCount.Value > 6)
-                            TWide.Accumulate(ref sum6, w2, pixel);
-                        if (TWindow.Columns > 3 && TCount.Value > 5)
-                            TWide.Accumulate(ref sum5, w3, pixel);
-                        if (TWindow.Columns > 4 && TCount.Value > 4)
-                            TWide.Accumulate(ref sum4, w4, pixel);
-                        if (TCount.Value + TWindow.Columns > 10)
-                            pixel = TWide.Load(pixels + (9 * BlockedImages.Block));
-                        if (TCount.Value > 7)
-                            TWide.Accumulate(ref sum7, w2, pixel);
-                        if (TWindow.Columns > 3 && TCount.Value > 6)
-                            TWide.Accumulate(ref sum6, w3, pixel);
-                        if (TWindow.Columns > 4 && TCount.Value > 5)
-                            TWide.Accumulate(ref sum5, w4, pixel);
-                        if (TCount.Value + TWindow.Columns > 11)
-                            pixel = TWide.Load(pixels + (10 * BlockedImages.Block));
-                        if (TWindow.Columns > 3 && TCount.Value > 7)
-                            TWide.Accumulate(ref sum7, w3, pixel);
-                        if (TWindow.Columns > 4 && TCount.Value > 6)
-                            TWide.Accumulate(ref sum6, w4, pixel);
-                        if (TCount.Value + TWindow.Columns > 12)
-                            pixel = TWide.Load(pixels + (11 * BlockedImages.Block));
-                        if (TWindow.Columns > 4 && TCount.Value > 7)
-                            TWide.Accumulate(ref sum7, w4, pixel);
-                        tap += TWindow.Columns;
-                        weights += TWindow.Columns * BlockedImages.Block;
                     }
-                }
-                else
-                {
-                    for (nint k = _window; k != 0; k--)
+                    else
                     {
-                        TWide weight = TWide.Load(weights);
-                        float* pixel = source + *tap;
-                        TWide.Accumulate(ref sum0, weight, TWide.Load(pixel));
-                        if (TCount.Value > 1)
-                            TWide.Accumulate(ref sum1, weight, TWide.Load(pixel + next));
-                        if (TCount.Value > 2)
-                            TWide.Accumulate(ref sum2, weight, TWide.Load(pixel + (2 * next)));
-                        if (TCount.Value > 3)
-                            TWide.Accumulate(ref sum3, weight, TWide.Load(pixel + (3 * next)));
-                        if (TCount.Value > 4)
-                            TWide.Accumulate(ref sum4, weight, TWide.Load(pixel + (4 * next)));
-                        if (TCount.Value > 5)
-                            TWide.Accumulate(ref sum5, weight, TWide.Load(pixel + (5 * next)));
-                        if (TCount.Value > 6)
-                            TWide.Accumulate(ref sum6, weight, TWide.Load(pixel + (6 * next)));
-                        if (TCount.Value > 7)
-                            TWide.Accumulate(ref sum7, weight, TWide.Load(pixel + (7 * next)));
-                        tap++;
-                        weights += BlockedImages.Block;
+                        for (nint k = _window; k != 0; k--)
+                        {
+                            TWide weight = TWide.Load(weights);
+                            float* pixel = source + *tap;
+                            TWide.Accumulate(ref sum0, weight, TWide.Load(pixel));
+                            if (TCount.Value > 1)
+                                TWide.Accumulate(ref sum1, weight, TWide.Load(pixel + next));
+                            if (TCount.Value > 2)
+                                TWide.Accumulate(ref sum2, weight, TWide.Load(pixel + (2 * next)));
+                            if (TCount.Value > 3)
+                                TWide.Accumulate(ref sum3, weight, TWide.Load(pixel + (3 * next)));
+                            if (TCount.Value > 4)
+                                TWide.Accumulate(ref sum4, weight, TWide.Load(pixel + (4 * next)));
+                            if (TCount.Value > 5)
+                                TWide.Accumulate(ref sum5, weight, TWide.Load(pixel + (5 * next)));
+                            if (TCount.Value > 6)
+                                TWide.Accumulate(ref sum6, weight, TWide.Load(pixel + (6 * next)));
+                            if (TCount.Value > 7)
+                                TWide.Accumulate(ref sum7, weight, TWide.Load(pixel + (7 * next)));
+                            tap++;
+                            weights += BlockedImages.Block;
+                        }
                     }
+
+                    End(0, lane, sum0, low, high);
+                    if (TCount.Value > 1)
+                        End(1, lane, sum1, low, high);
+                    if (TCount.Value > 2)
+                        End(2, lane, sum2, low, high);
+                    if (TCount.Value > 3)
+                        End(3, lane, sum3, low, high);
+                    if (TCount.Value > 4)
+                        End(4, lane, sum4, low, high);
+                    if (TCount.Value > 5)
+                        End(5, lane, sum5, low, high);
+                    if (TCount.Value > 6)
+                        End(6, lane, sum6, low, high);
+                    if (TCount.Value > 7)
+                        End(7, lane, sum7, low, high);
                 }
 
-                End(0, lane, sum0, low, high);
-                if (TCount.Value > 1)
-                    End(1, lane, sum1, low, high);
-                if (TCount.Value > 2)
-                    End(2, lane, sum2, low, high);
-                if (TCount.Value > 3)
-                    End(3, lane, sum3, low, high);
-                if (TCount.Value > 4)
-                    End(4, lane, sum4, low, high);
-                if (TCount.Value > 5)
-                    End(5, lane, sum5, low, high);
-                if (TCount.Value > 6)
-                    End(6, lane, sum6, low, high);
-                if (TCount.Value > 7)
-                    End(7, lane, sum7, low, high);
+                _source += TCount.Value * next;
+                _destination += TCount.Value * BlockedImages.Block;
+                if (_residual is not null)
+                    _residual += TCount.Value * BlockedImages.Block;
             }
 
-            _source += TCount.Value * next;
-            _destination += TCount.Value * BlockedImages.Block;
+            _source += _sourceRow - (width * next);
+            _destination += _destinationRow - (width * BlockedImages.Block);
             if (_residual is not null)
-                _residual += TCount.Value * BlockedImages.Block;
+                _residual += _residualRow - (width * BlockedImages.Block);
         }
     }
 

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace EmbeddingKernels.Core;
 
 /// <summary>
@@ -127,7 +129,8 @@ internal sealed unsafe class WinogradConvolution : IConvolutionKernel
     }
 
     // [block of output channels][position][block of input channels][tile's width of output channels][input channel][output channel],
-    // just the order in which the products read them.
+    // just the order in which the products read them. A panel's width of outputs is packed for each input, which fills lines.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Pack(float* weights, ReadOnlySpan<double> points, int width, int channels)
     {
         double[] transform = WeightTransform(points);
@@ -135,27 +138,31 @@ internal sealed unsafe class WinogradConvolution : IConvolutionKernel
         double* columns = stackalloc double[3 * 8];
         fixed (double* g = transform)
         {
-            for (int output = 0; output < _shape.OutputChannels; output++)
+            for (int panel = 0; panel < _shape.OutputChannels; panel += width)
             {
-                int block = output / OutputBlock * OutputBlock, panel = (output - block) / width;
+                int block = panel / OutputBlock * OutputBlock, end = Math.Min(panel + width, _shape.OutputChannels);
                 nint blockChannels = Math.Min(OutputBlock, channels - block), position = blockChannels * inputs;
-                float* target = _weights.Pointer + ((nint)block * inputs * size * size) + (output % width);
-                for (int input = 0; input < inputs; input++, weights += 9)
+                for (int input = 0; input < inputs; input++)
                 {
-                    for (int y = 0; y < size; y++)
-                    {
-                        double* row = g + (3 * y);
-                        for (int x = 0; x < 3; x++)
-                            columns[(3 * y) + x] = (row[0] * weights[x]) + (row[1] * weights[3 + x]) + (row[2] * weights[6 + x]);
-                    }
-
                     int k = input % depthBlock, depth = Math.Min(depthBlock, inputs - (input - k));
-                    float* to = target + ((input - k) * blockChannels) + ((((nint)panel * depth) + k) * width);
-                    for (int y = 0; y < size; y++)
+                    float* target = _weights.Pointer + ((nint)block * inputs * size * size) + ((input - k) * blockChannels) + ((nint)(panel - block) * depth) + ((nint)k * width);
+                    for (int output = panel; output < end; output++)
                     {
-                        double* column = columns + (3 * y);
-                        for (int x = 0; x < size; x++, to += position)
-                            *to = (float)((g[3 * x] * column[0]) + (g[(3 * x) + 1] * column[1]) + (g[(3 * x) + 2] * column[2]));
+                        float* from = weights + ((((nint)output * inputs) + input) * 9);
+                        for (int y = 0; y < size; y++)
+                        {
+                            double* row = g + (3 * y);
+                            for (int x = 0; x < 3; x++)
+                                columns[(3 * y) + x] = (row[0] * from[x]) + (row[1] * from[3 + x]) + (row[2] * from[6 + x]);
+                        }
+
+                        float* to = target + (output - panel);
+                        for (int y = 0; y < size; y++)
+                        {
+                            double* column = columns + (3 * y);
+                            for (int x = 0; x < size; x++, to += position)
+                                *to = (float)((g[3 * x] * column[0]) + (g[(3 * x) + 1] * column[1]) + (g[(3 * x) + 2] * column[2]));
+                        }
                     }
                 }
             }
