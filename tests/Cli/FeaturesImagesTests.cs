@@ -166,6 +166,30 @@ public sealed class FeaturesImagesTests
     }
 
     [Test]
+    public void ASearchNamesFiles()
+    {
+        string[] pictures = [.. Directory.GetFiles(Classes()[8]).Order(StringComparer.Ordinal).Take(4)];
+        (int code, _, string error) = Run(["features", "images", SharedData.Path("images/resnet20.safetensors"), .. pictures, "-o", In("f.npy")]);
+        Assert.That(code, Is.Zero, error);
+        (code, string output, error) = Run("search", In("f.npy"), In("f.npy"), "-k", "2", "--print", "-o", In("ids.npy"));
+        Assert.That(code, Is.Zero, error);
+        string[] lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.That(lines, Has.Length.EqualTo(8));
+        for (int i = 0; i < 4; i++)
+        {
+            string[] first = lines[2 * i].Split('\t');
+            Assert.That(first[..2], Is.EqualTo(new[] { pictures[i], pictures[i] }));
+            Assert.That(first[2], Is.EqualTo("1"));
+            Assert.That(lines[2 * i + 1], Does.StartWith(pictures[i] + "\t"));
+        }
+
+        using FloatMatrix bare = new(2, 2);
+        bare[0, 0] = bare[1, 1] = 1;
+        Npy.Write(In("bare.npy"), bare);
+        Assert.That(Run("search", In("bare.npy"), In("bare.npy"), "-k", "1", "--print", "-o", In("ids.npy")).Output.ReplaceLineEndings("\n"), Is.EqualTo("0\t0\t1\n1\t1\t1\n"));
+    }
+
+    [Test]
     public void ClassesNeedNamesAndOneSource()
     {
         using FloatMatrix rows = new(9, 3);

@@ -8,6 +8,7 @@ public sealed class ReadmeTests
     [TestCase("```csharp\nusing EmbeddingKernels;\n", "// README begins\n", "// README ends")]
     [TestCase("```csharp\nusing WavFile sound", "// README's sound begins\nusing WavFile sound", "// README's sound ends")]
     [TestCase("```csharp\nTsneEmbedding large", "// README's map begins\nTsneEmbedding large", "// README's map ends")]
+    [TestCase("```csharp\nusing Network network", "// README's network begins\nusing Network network", "// README's network ends")]
     public void TheExamplesCompile(string begin, string codeBegin, string codeEnd)
     {
         string readme = Between(File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "README.md")), begin, "```");
@@ -54,6 +55,18 @@ public sealed class ReadmeTests
         using FloatMatrix frames = fbank.Compute(sound); // a row for each 10 ms
 
         // README's sound ends
+    }
+
+    /// <summary>Never called, as above.</summary>
+    internal static void NetworkExample()
+    {
+        // README's network begins
+        using Network network = Network.Load("model.onnx");
+        float[] input = new float[3 * 224 * 224];
+        ImagePreset.Torchvision.ToTensor(Picture.Load("cat.jpg"), 224, 224, input);
+        using FloatMatrix features = network.Features(input, batch: 1, layer: "embedding");
+
+        // README's network ends
     }
 
     private static string Between(string text, string begin, string end)

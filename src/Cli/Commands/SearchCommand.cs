@@ -21,7 +21,11 @@ internal static class SearchCommand
             Description = "True neighbours, a row for each query, nearest first (.ivecs or .npy). Prints recall@k, the share of the k true nearest that is among the k found, "
                 + "and R@1, R@10, R@100 as far as k goes, the share of queries whose true nearest is among the first 1, 10, 100 found",
         };
-        Command command = new("search", "Find the k best rows of BASE for each row of QUERIES, exactly.") { data, queries, count, metric, output, scoreFile, truthFile };
+        Option<bool> named = new("--print")
+        {
+            Description = "Also print the results by name: words, or the lines of X.files.txt beside X.npy, as 'embed features' writes it; else row numbers",
+        };
+        Command command = new("search", "Find the k best rows of BASE for each row of QUERIES, exactly.") { data, queries, count, metric, output, scoreFile, truthFile, named };
         command.SetAction(common.Action(parsed =>
         {
             int k = parsed.GetValue(count);
@@ -58,12 +62,35 @@ internal static class SearchCommand
                 return true;
             });
             ResultFile.Write(session, parsed.GetValue(output)!, idView);
+            if (parsed.GetValue(named))
+                PrintNames(session, idView, scores, NamesOf(baseRows, parsed.GetValue(data)!), NamesOf(queryRows, parsed.GetValue(queries)!));
             if (parsed.GetValue(scoreFile) is string scorePath)
                 ResultFile.Write(session, scorePath, scores);
             if (truth is { } neighbours)
                 PrintRecall(session, ids.AsSpan(), k, neighbours.Ids, neighbours.Columns);
         }));
         return command;
+    }
+
+    /// <summary>A line for each result: the query, what was found, its score, separated by tabs.</summary>
+    private static unsafe void PrintNames(Session session, MatrixView<long> ids, FloatMatrix scores, Func<long, string> found, Func<long, string> query)
+    {
+        for (nint i = 0; i < ids.Rows; i++)
+        {
+            for (nint j = 0; j < ids.Columns && ids.Row(i)[j] is >= 0 and long id; j++)
+                session.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{query(i)}\t{found(id)}\t{scores[i, j]:G6}"));
+        }
+    }
+
+    private static Func<long, string> NamesOf(VectorFile rows, string path)
+    {
+        if (rows.Words is { } words)
+            return row => words[(int)row];
+        string list = FeaturesWriter.ListPath(path);
+        if (!File.Exists(list))
+            return row => row.ToString(CultureInfo.InvariantCulture);
+        string[] names = MapLabels.ReadLines(list, rows.Rows.Rows, "names");
+        return row => names[row];
     }
 
     private static void PrintRecall(Session session, ReadOnlySpan<long> found, int k, long[] truth, int truthColumns)

@@ -100,7 +100,7 @@ internal static class PngDecoder
             Span<byte> rest = stackalloc byte[64];
             _ = inflated.Read(rest);
         }
-        catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException)
+        catch (Exception exception) when (exception is InvalidDataException or IOException) // zlib alone: all bytes are in memory
         {
             throw bytes.Fail(at, $"the packed pixels are damaged: {exception.Message}", exception);
         }

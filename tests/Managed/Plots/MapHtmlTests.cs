@@ -243,6 +243,56 @@ public sealed class MapHtmlTests
         Assert.That(Regex.Matches(elements, "<[a-z]"), Has.Count.LessThan(200), "no element per point");
     }
 
+    [Test]
+    public void PicturesLieInOneSheet()
+    {
+        Picture wide = new(100, 50), small = new(5, 9);
+        wide.Pixels.Fill(200);
+        for (int i = 0; i < small.Pixels.Length; i++)
+            small.Pixels[i] = (byte)i;
+        MapData map = new(new float[] { 0, 1, 2 }, new float[] { 0, 1, 0 }, ["a", "b", "c"]) { Pictures = [wide, null, small] };
+        JsonElement pictures = Data(Html(map, new MapOptions { WriteNames = false })).GetProperty("pictures");
+        Assert.That(pictures.GetProperty("side").GetInt32(), Is.EqualTo(48));
+        Assert.That(pictures.GetProperty("columns").GetInt32(), Is.EqualTo(2));
+        Assert.That(pictures.GetProperty("sizes").GetBytesFromBase64(), Is.EqualTo(new byte[] { 48, 24, 0, 0, 5, 9 }));
+        Picture sheet = Picture.Decode(pictures.GetProperty("sheet").GetBytesFromBase64());
+        Assert.That((sheet.Width, sheet.Height), Is.EqualTo((96, 96)));
+        Assert.That(sheet.Crop(0, 0, 48, 24).Pixels.IndexOfAnyExcept((byte)200), Is.Negative);
+        Assert.That(sheet.Crop(48, 0, 48, 48).Pixels.IndexOfAnyExcept((byte)0), Is.Negative);
+        Assert.That(sheet.Crop(0, 48, 5, 9).Pixels.SequenceEqual(small.Pixels));
+    }
+
+    [Test]
+    public void NamesNeedNotBeWritten()
+    {
+        MapData map = new(new float[] { 0, 1, 2 }, new float[] { 0, 1, 0 }, ["a", "b", "c"]) { Groups = ["x", "y", "x"] };
+        JsonElement written = Data(Html(map)), hidden = Data(Html(map, new MapOptions { WriteNames = false }));
+        Assert.That((written.GetProperty("written").GetBoolean(), Numbers<float>(written, "anchors").Length), Is.EqualTo((true, 0)));
+        Assert.That((hidden.GetProperty("written").GetBoolean(), Numbers<float>(hidden, "anchors").Length), Is.EqualTo((false, 4)));
+        Assert.That(hidden.GetProperty("labels").GetArrayLength(), Is.EqualTo(3));
+        Assert.That(written.TryGetProperty("pictures", out _), Is.False);
+    }
+
+    [Test]
+    public void PicturesAreBounded([Values(500, 501, 2000, 2001, 5000, 5001)] int count)
+    {
+        Picture one = new(60, 60);
+        MapData map = new(new float[count], new float[count], []) { Pictures = [.. Enumerable.Repeat(one, count)] };
+        JsonElement data = Data(Html(map));
+        if (count > 5000)
+            Assert.That(data.TryGetProperty("pictures", out _), Is.False);
+        else
+            Assert.That(data.GetProperty("pictures").GetProperty("side").GetInt32(), Is.EqualTo(count <= 500 ? 48 : count <= 2000 ? 32 : 24));
+    }
+
+    [Test]
+    public void RunsInABrowserWithPictures()
+    {
+        MapData map = PlotData.Clustered(40, 4, 1) with { Pictures = [.. Enumerable.Range(0, 40).Select(i => i % 7 == 0 ? null : new Picture(8 + i, 20))] };
+        string page = Run(map, new MapOptions { WriteNames = false, Noun = "picture", NounPlural = "pictures" });
+        Assert.That(page, Does.Contain("a map of 40 pictures"), "the script did not run to its end");
+    }
+
     /// <summary>The page as it stands after its script ran.</summary>
     private static string Run(MapData map, MapOptions options)
     {

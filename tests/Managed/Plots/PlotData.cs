@@ -60,6 +60,7 @@ internal static class PlotData
         yield return Case("nan weight", good with { Weights = new[] { 1, float.NaN } }, "Weights[1] is NaN");
         yield return Case("negative weight", good with { Weights = new[] { 1, -2f } }, "Weights[1] is -2");
         yield return Case("short groups", good with { Groups = ["g"] }, "Groups has 1 values");
+        yield return Case("short pictures", good with { Pictures = [null] }, "Pictures has 1 values");
         yield return Case("null group", good with { Groups = ["g", null!] }, "Groups[1] is null");
         yield return Case(
             "too many groups",
