@@ -1,46 +1,32 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace EmbeddingKernels.Bench;
 
-/// <summary>A thread that keeps one core busy until it is disposed, as another program would.</summary>
+/// <summary>Another program that keeps one core busy until it is disposed. Its CPU time is not counted as this process's.</summary>
 internal sealed unsafe partial class BusyCore : IDisposable
 {
-    private readonly Thread _thread;
-    private volatile bool _ended;
+    private readonly Process _process;
 
     /// <summary>Starts it on a core; where the system has no such call, on any.</summary>
     public BusyCore(int core)
     {
-        using ManualResetEventSlim started = new();
-        _thread = new(() =>
+        _process = Process.Start(new ProcessStartInfo("sh", ["-c", "while :; do :; done"]))!;
+        if (OperatingSystem.IsLinux())
         {
-            if (OperatingSystem.IsLinux())
-            {
-                ulong mask = 1ul << core;
-                _ = sched_setaffinity(0, sizeof(ulong), &mask);
-            }
-
-            started.Set();
-            while (!_ended)
-            {
-                // Without a pause: a spinning thread that pauses leaves the core's other half to others.
-            }
-        })
-        {
-            IsBackground = true,
-            Name = "busy core",
-        };
-        _thread.Start();
-        started.Wait();
+            ulong mask = 1ul << core;
+            _ = sched_setaffinity(_process.Id, sizeof(ulong), &mask);
+        }
     }
 
     public void Dispose()
     {
-        _ended = true;
-        _thread.Join();
+        _process.Kill();
+        _process.WaitForExit();
+        _process.Dispose();
     }
 
     [LibraryImport("libc")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int sched_setaffinity(int thread, nuint bytes, ulong* mask);
+    private static partial int sched_setaffinity(int process, nuint bytes, ulong* mask);
 }

@@ -128,7 +128,7 @@ public static class ConvComparison
         using WorkerPool pool = new(2);
         IConvolutionPeer[] all = [new OwnConvolution(ConvolutionAlgorithm.Direct, pool), new OwnConvolution(ConvolutionAlgorithm.Auto, pool), .. peers];
         output.WriteLine();
-        output.WriteLine("#### 2 threads while another one keeps core 0 busy: GFLOP/s, and the share of the speed without it");
+        output.WriteLine("#### 2 threads while another program keeps core 0 busy: GFLOP/s, and the share of the speed without it");
         output.WriteLine();
         output.WriteLine($"| layer | ours, direct | ours, chosen | {string.Join(" | ", peers.Select(peer => peer.Name))} |");
         output.WriteLine($"|---|---|---|{string.Concat(peers.Select(_ => "---|"))}");

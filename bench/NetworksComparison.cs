@@ -26,7 +26,7 @@ public static class NetworksComparison
                 Measure(output, make(), peers, quick);
             if (Environment.ProcessorCount > 1)
             {
-                Head(output, "2 threads while another one keeps core 0 busy; the last column: the share of our speed without it", peers, "batch | ");
+                Head(output, "2 threads while another program keeps core 0 busy; the last column: the share of our speed without it", peers, "batch | ");
                 foreach (NetworkModel model in quick ? [NetworkModels.SqueezeNet()] : (NetworkModel[])[NetworkModels.Vgg16(), NetworkModels.ResNet50()])
                     BesideBusyCore(output, model, peers, quick);
             }
