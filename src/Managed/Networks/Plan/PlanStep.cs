@@ -26,6 +26,9 @@ internal abstract class PlanStep
     /// <summary>What it reads and writes; the last is what it writes.</summary>
     public required PlanSlot[] Slots { get; init; }
 
+    /// <summary>A slot that the step reads and may write its result to.</summary>
+    public PlanSlot? Reusable { get; set; }
+
     /// <summary>Maps whose halos must be zero from this step on.</summary>
     public List<PlanSlot> ToClear { get; } = [];
 

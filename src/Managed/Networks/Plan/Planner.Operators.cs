@@ -53,6 +53,7 @@ internal sealed unsafe partial class Planner
             Emit(node.Output, (in PlanData data) => packed.Run(source.Maps(data.Memory), to.Maps(data.Memory), data.Pool), source, to);
         else
             Emit(node.Output, (in PlanData data) => packed.Run(source.Maps(data.Memory), residual.Maps(data.Memory), to.Maps(data.Memory), data.Pool), source, residual, to);
+        _steps[^1].Reusable = residual;
         return true;
     }
 
@@ -142,6 +143,7 @@ internal sealed unsafe partial class Planner
         PlanSlot to = NewMaps(Define(node.Output));
         Activation activation = node.Activation;
         Emit(node.Output, (in PlanData data) => ChannelOps.ScaleShift(source.Maps(data.Memory), scale, shift, activation, to.Maps(data.Memory), data.Pool), source, to);
+        _steps[^1].Reusable = source;
         return true;
     }
 
@@ -159,6 +161,7 @@ internal sealed unsafe partial class Planner
             _ => (in PlanData data) => ChannelOps.Add(a.Maps(data.Memory), b.Maps(data.Memory), to.Maps(data.Memory), activation, data.Pool),
         };
         Emit(node.Output, run, a, b, to);
+        _steps[^1].Reusable = a;
         return true;
     }
 
@@ -171,6 +174,7 @@ internal sealed unsafe partial class Planner
             PlanSlot source = MapsOf(from);
             PlanSlot to = NewMaps(value);
             Emit(node.Output, (in PlanData data) => ChannelOps.Activate(source.Maps(data.Memory), activation, to.Maps(data.Memory), data.Pool), source, to);
+            _steps[^1].Reusable = source;
             return true;
         }
 

@@ -220,6 +220,17 @@ internal sealed unsafe partial class Planner
         });
     }
 
+    /// <summary>Lets a step write over what it reads last, which halves what passes through the caches.</summary>
+    private static void Reuse(PlanStep step, int index)
+    {
+        if (step.Reusable is not { Whole: null, CanJoin: true, Lanes: BlockedImages.Block } read || read.Life.Last != index)
+            return;
+        PlanSlot written = step.Slots[^1];
+        bool alone = step.Slots.Count(slot => slot.Root() == read) == 1;
+        if (alone && written.Images == read.Images && written.Channels == read.Channels && written.Height == read.Height && written.Width == read.Width)
+            read.Join(written, 0);
+    }
+
     /// <summary>Lifetimes, shared channels, halos and offsets of all slots.</summary>
     private void Lay(PlanSlot last, out nint floats)
     {
@@ -234,6 +245,8 @@ internal sealed unsafe partial class Planner
         last.Use(_steps.Count);
         foreach (JoinStep join in _steps.OfType<JoinStep>())
             join.Join();
+        for (int i = 0; i < _steps.Count; i++)
+            Reuse(_steps[i], i);
         List<PlanSlot> roots = [.. _steps.SelectMany(step => step.Slots).Append(last).Select(slot => slot.Root()).Distinct()];
         floats = PlanLayout.Place(roots);
         foreach (PlanSlot root in roots)
