@@ -6,7 +6,7 @@ namespace EmbeddingKernels.Tests;
 public sealed class NetworkFusionTests
 {
     private static readonly long[] Ones = [1, 1, 1, 1];
-    private static readonly string[] Unplanned = ["Neg", "ConvTranspose"];
+    private static readonly string[] Unplanned = ["Neg"];
 
     [TestCase(1, 1)]
     [TestCase(3, 2)]
@@ -42,7 +42,7 @@ public sealed class NetworkFusionTests
         Assert.That(steps, Does.Contain("silu").And.Contain("swish").And.Contain("relu6").And.Contain("gated"));
         foreach (string fused in new[] { "conv1", "norm1", "sigmoid1", "depthwise", "norm2", "hard", "project", "added", "squeezed", "gate", "matmul", "biased" })
             Assert.That(steps, Does.Not.Contain(fused));
-        Assert.That(run.Steps.OfType<PlainStep>().Select(step => step.Name), Is.SubsetOf(Unplanned));
+        Assert.That(run.Steps.OfType<PlainStep>().Select(step => step.Name), Is.EqualTo(Unplanned));
     }
 
 

@@ -72,7 +72,7 @@ public sealed class PretrainedNetworkTests
         using FloatMatrix output = network.Features([.. input, .. input], 2, null, pool);
 
         // What a run takes besides the weights.
-        Assert.That(((PlannedRun)network.Prepared(null, [1, 3, 224, 224])).Floats * sizeof(float), Is.LessThan(32 << 20));
+        Assert.That(((PlannedRun)network.Prepared(null, [1, 3, 224, 224])).Floats * (long)sizeof(float), Is.LessThan(32L << 20));
         for (int i = 0; i < 2; i++)
             Assert.That(OnnxCase.Difference(expected.As([expected.Count]), PlainTensor.Of([expected.Count], output.Row(i).ToArray())), Is.Null);
     }

@@ -68,6 +68,8 @@ internal sealed unsafe partial class Planner
         {
             case "Conv":
                 return Convolution(node);
+            case "ConvTranspose":
+                return Transposed(node);
             case "Gemm" or "MatMul":
                 return Product(node);
             case "BatchNormalization":
