@@ -165,17 +165,21 @@ internal static unsafe class WinogradLoops<TWide, TTransform>
     }
 
     // The pixels of the map, and zeros outside it: a tile may reach further than the halo.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Clip(in BlockedImages source, float* from, nint y, nint x, float* patch)
     {
-        for (int i = 0; i < Size; i++)
+        nint firstY = Math.Clamp(-y, 0, Size), endY = Math.Clamp(source.Height - y, firstY, Size);
+        nint firstX = Math.Clamp(-x, 0, Size), endX = Math.Clamp(source.Width - x, firstX, Size);
+        for (nint i = 0; i < Size; i++, from += source.RowStride, patch += Size * BlockedImages.Block)
         {
-            for (int j = 0; j < Size; j++, patch += BlockedImages.Block)
-            {
-                bool inside = y + i >= 0 && y + i < source.Height && x + j >= 0 && x + j < source.Width;
-                float* pixel = from + (i * source.RowStride) + (j * BlockedImages.Block);
-                for (int lane = 0; lane < BlockedImages.Block; lane += TWide.Lanes)
-                    TWide.Store(patch + lane, inside ? TWide.Load(pixel + lane) : TWide.Zero);
-            }
+            bool inside = i >= firstY && i < endY;
+            nint first = inside ? firstX * BlockedImages.Block : 0, end = inside ? endX * BlockedImages.Block : 0;
+            for (nint j = 0; j < first; j += TWide.Lanes)
+                TWide.Store(patch + j, TWide.Zero);
+            for (nint j = first; j < end; j += TWide.Lanes)
+                TWide.Store(patch + j, TWide.Load(from + j));
+            for (nint j = end; j < Size * BlockedImages.Block; j += TWide.Lanes)
+                TWide.Store(patch + j, TWide.Zero);
         }
     }
 
