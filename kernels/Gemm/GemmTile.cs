@@ -194,65 +194,66 @@ internal static unsafe class GemmTile
         TWide c80 = zero, c81 = zero, c90 = zero, c91 = zero, cA0 = zero, cA1 = zero, cB0 = zero, cB1 = zero;
         if (TEpilogue.Starts)
         {
-            c00 = epilogue.Start<TWide>(0, 0);
+            TEpilogue start = epilogue; // a copy that no store can change, so that its pointers stay in registers
+            c00 = start.Start<TWide>(0, 0);
             if (TShape.Vectors == 2)
-                c01 = epilogue.Start<TWide>(0, 1);
-            c10 = epilogue.Start<TWide>(1, 0);
+                c01 = start.Start<TWide>(0, 1);
+            c10 = start.Start<TWide>(1, 0);
             if (TShape.Vectors == 2)
-                c11 = epilogue.Start<TWide>(1, 1);
-            c20 = epilogue.Start<TWide>(2, 0);
+                c11 = start.Start<TWide>(1, 1);
+            c20 = start.Start<TWide>(2, 0);
             if (TShape.Vectors == 2)
-                c21 = epilogue.Start<TWide>(2, 1);
-            c30 = epilogue.Start<TWide>(3, 0);
+                c21 = start.Start<TWide>(2, 1);
+            c30 = start.Start<TWide>(3, 0);
             if (TShape.Vectors == 2)
-                c31 = epilogue.Start<TWide>(3, 1);
+                c31 = start.Start<TWide>(3, 1);
             if (TShape.Rows<TWide>() > 4)
             {
-                c40 = epilogue.Start<TWide>(4, 0);
+                c40 = start.Start<TWide>(4, 0);
                 if (TShape.Vectors == 2)
-                    c41 = epilogue.Start<TWide>(4, 1);
+                    c41 = start.Start<TWide>(4, 1);
             }
             if (TShape.Rows<TWide>() > 5)
             {
-                c50 = epilogue.Start<TWide>(5, 0);
+                c50 = start.Start<TWide>(5, 0);
                 if (TShape.Vectors == 2)
-                    c51 = epilogue.Start<TWide>(5, 1);
+                    c51 = start.Start<TWide>(5, 1);
             }
             if (TShape.Rows<TWide>() > 6)
             {
-                c60 = epilogue.Start<TWide>(6, 0);
+                c60 = start.Start<TWide>(6, 0);
                 if (TShape.Vectors == 2)
-                    c61 = epilogue.Start<TWide>(6, 1);
+                    c61 = start.Start<TWide>(6, 1);
             }
             if (TShape.Rows<TWide>() > 7)
             {
-                c70 = epilogue.Start<TWide>(7, 0);
+                c70 = start.Start<TWide>(7, 0);
                 if (TShape.Vectors == 2)
-                    c71 = epilogue.Start<TWide>(7, 1);
+                    c71 = start.Start<TWide>(7, 1);
             }
             if (TShape.Rows<TWide>() > 8)
             {
-                c80 = epilogue.Start<TWide>(8, 0);
+                c80 = start.Start<TWide>(8, 0);
                 if (TShape.Vectors == 2)
-                    c81 = epilogue.Start<TWide>(8, 1);
+                    c81 = start.Start<TWide>(8, 1);
             }
             if (TShape.Rows<TWide>() > 9)
             {
-                c90 = epilogue.Start<TWide>(9, 0);
+                c90 = start.Start<TWide>(9, 0);
                 if (TShape.Vectors == 2)
-                    c91 = epilogue.Start<TWide>(9, 1);
+                    c91 = start.Start<TWide>(9, 1);
             }
             if (TShape.Rows<TWide>() > 10)
             {
-                cA0 = epilogue.Start<TWide>(10, 0);
+                cA0 = start.Start<TWide>(10, 0);
                 if (TShape.Vectors == 2)
-                    cA1 = epilogue.Start<TWide>(10, 1);
+                    cA1 = start.Start<TWide>(10, 1);
             }
             if (TShape.Rows<TWide>() > 11)
             {
-                cB0 = epilogue.Start<TWide>(11, 0);
+                cB0 = start.Start<TWide>(11, 0);
                 if (TShape.Vectors == 2)
-                    cB1 = epilogue.Start<TWide>(11, 1);
+                    cB1 = start.Start<TWide>(11, 1);
             }
         }
 
@@ -357,66 +358,67 @@ internal static unsafe class GemmTile
 
         if (fromRegisters)
         {
+            TEpilogue taker = epilogue; // likewise
             TWide picked = TWide.Zero;
-            picked = epilogue.Take(0, 0, c00, picked);
+            picked = taker.Take(0, 0, c00, picked);
             if (TShape.Vectors == 2)
-                picked = epilogue.Take(0, 1, c01, picked);
-            picked = epilogue.Take(1, 0, c10, picked);
+                picked = taker.Take(0, 1, c01, picked);
+            picked = taker.Take(1, 0, c10, picked);
             if (TShape.Vectors == 2)
-                picked = epilogue.Take(1, 1, c11, picked);
-            picked = epilogue.Take(2, 0, c20, picked);
+                picked = taker.Take(1, 1, c11, picked);
+            picked = taker.Take(2, 0, c20, picked);
             if (TShape.Vectors == 2)
-                picked = epilogue.Take(2, 1, c21, picked);
-            picked = epilogue.Take(3, 0, c30, picked);
+                picked = taker.Take(2, 1, c21, picked);
+            picked = taker.Take(3, 0, c30, picked);
             if (TShape.Vectors == 2)
-                picked = epilogue.Take(3, 1, c31, picked);
+                picked = taker.Take(3, 1, c31, picked);
             if (TShape.Rows<TWide>() > 4)
             {
-                picked = epilogue.Take(4, 0, c40, picked);
+                picked = taker.Take(4, 0, c40, picked);
                 if (TShape.Vectors == 2)
-                    picked = epilogue.Take(4, 1, c41, picked);
+                    picked = taker.Take(4, 1, c41, picked);
             }
             if (TShape.Rows<TWide>() > 5)
             {
-                picked = epilogue.Take(5, 0, c50, picked);
+                picked = taker.Take(5, 0, c50, picked);
                 if (TShape.Vectors == 2)
-                    picked = epilogue.Take(5, 1, c51, picked);
+                    picked = taker.Take(5, 1, c51, picked);
             }
             if (TShape.Rows<TWide>() > 6)
             {
-                picked = epilogue.Take(6, 0, c60, picked);
+                picked = taker.Take(6, 0, c60, picked);
                 if (TShape.Vectors == 2)
-                    picked = epilogue.Take(6, 1, c61, picked);
+                    picked = taker.Take(6, 1, c61, picked);
             }
             if (TShape.Rows<TWide>() > 7)
             {
-                picked = epilogue.Take(7, 0, c70, picked);
+                picked = taker.Take(7, 0, c70, picked);
                 if (TShape.Vectors == 2)
-                    picked = epilogue.Take(7, 1, c71, picked);
+                    picked = taker.Take(7, 1, c71, picked);
             }
             if (TShape.Rows<TWide>() > 8)
             {
-                picked = epilogue.Take(8, 0, c80, picked);
+                picked = taker.Take(8, 0, c80, picked);
                 if (TShape.Vectors == 2)
-                    picked = epilogue.Take(8, 1, c81, picked);
+                    picked = taker.Take(8, 1, c81, picked);
             }
             if (TShape.Rows<TWide>() > 9)
             {
-                picked = epilogue.Take(9, 0, c90, picked);
+                picked = taker.Take(9, 0, c90, picked);
                 if (TShape.Vectors == 2)
-                    picked = epilogue.Take(9, 1, c91, picked);
+                    picked = taker.Take(9, 1, c91, picked);
             }
             if (TShape.Rows<TWide>() > 10)
             {
-                picked = epilogue.Take(10, 0, cA0, picked);
+                picked = taker.Take(10, 0, cA0, picked);
                 if (TShape.Vectors == 2)
-                    picked = epilogue.Take(10, 1, cA1, picked);
+                    picked = taker.Take(10, 1, cA1, picked);
             }
             if (TShape.Rows<TWide>() > 11)
             {
-                picked = epilogue.Take(11, 0, cB0, picked);
+                picked = taker.Take(11, 0, cB0, picked);
                 if (TShape.Vectors == 2)
-                    picked = epilogue.Take(11, 1, cB1, picked);
+                    picked = taker.Take(11, 1, cB1, picked);
             }
             if (!TEpilogue.Picks || TWide.GreaterThan(picked, TWide.Zero) == 0)
                 return false;
