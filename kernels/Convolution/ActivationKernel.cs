@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace EmbeddingKernels.Core;
 
 /// <summary>Applies an activation to an array, where no layer could apply it as it stored its results.</summary>
@@ -52,6 +54,7 @@ public static unsafe class ActivationKernel
     private readonly struct ActivationBody<TWide>(Activation activation, float* values) : IRangeBody
         where TWide : unmanaged, IWide<TWide>
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Invoke(int worker, nint start, nint end) => ActivationRows.Apply<TWide>(activation, values + start, end - start);
     }
 }

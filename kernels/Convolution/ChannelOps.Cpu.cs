@@ -25,6 +25,7 @@ internal readonly unsafe struct ScaleShiftBody<TWide>(
 
     public MapRows Rows { get; } = new(destination, MapRows.AreJoined(source) && MapRows.AreJoined(destination));
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Invoke(int worker, nint start, nint end)
     {
         float* factors = stackalloc float[BlockedImages.Block];
@@ -47,8 +48,7 @@ internal readonly unsafe struct ScaleShiftBody<TWide>(
                     terms[lane] = lane >= channels || shift is null ? 0f : shift[(run.Block * lanes) + lane];
                 }
 
-                for (int lane = 0; lane < lanes; lane += TWide.Lanes)
-                    Run(from + lane, TWide.Load(factors + lane), TWide.Load(terms + lane), activation.Bounds, to + lane, lanes, run.Pixels);
+                Run(from, factors, terms, activation.Bounds, to, lanes, run.Pixels);
                 if (!activation.IsClip)
                     ActivationRows.Apply<TWide>(activation, to, run.Pixels * lanes);
             }
@@ -58,11 +58,31 @@ internal readonly unsafe struct ScaleShiftBody<TWide>(
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Run(float* from, TWide factor, TWide term, (float Low, float High) bounds, float* to, nint lanes, nint count)
+    private static void Run(float* from, float* factors, float* terms, (float Low, float High) bounds, float* to, nint lanes, nint count)
     {
         TWide low = TWide.Broadcast(bounds.Low), high = TWide.Broadcast(bounds.High);
-        for (float* end = from + (count * lanes); from < end; from += lanes, to += lanes)
-            TWide.Store(to, ClipFunction.Apply(TWide.MultiplyAdd(TWide.Load(from), factor, term), low, high));
+        float* end = from + (count * lanes);
+        if (lanes == 2 * TWide.Lanes)
+        {
+            // Both halves of a pixel at once: the pass over memory is one.
+            TWide factor0 = TWide.Load(factors), factor1 = TWide.Load(factors + TWide.Lanes);
+            TWide term0 = TWide.Load(terms), term1 = TWide.Load(terms + TWide.Lanes);
+            for (; from < end; from += lanes, to += lanes)
+            {
+                TWide.Store(to, ClipFunction.Apply(TWide.MultiplyAdd(TWide.Load(from), factor0, term0), low, high));
+                TWide.Store(to + TWide.Lanes, ClipFunction.Apply(TWide.MultiplyAdd(TWide.Load(from + TWide.Lanes), factor1, term1), low, high));
+            }
+
+            return;
+        }
+
+        for (nint lane = 0; lane < lanes; lane += TWide.Lanes)
+        {
+            TWide factor = TWide.Load(factors + lane), term = TWide.Load(terms + lane);
+            float* target = to + lane;
+            for (float* source = from + lane; source < end; source += lanes, target += lanes)
+                TWide.Store(target, ClipFunction.Apply(TWide.MultiplyAdd(TWide.Load(source), factor, term), low, high));
+        }
     }
 }
 
@@ -140,6 +160,7 @@ internal readonly unsafe struct PairBody<TWide, TFunction> : IRangeBody
 
     public MapRows Rows { get; }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Invoke(int worker, nint start, nint end)
     {
         int lanes = _destination.Lanes;
@@ -157,13 +178,10 @@ internal readonly unsafe struct PairBody<TWide, TFunction> : IRangeBody
             }
             else
             {
-                for (int lane = 0; lane < lanes; lane += TWide.Lanes)
-                {
-                    if (_oneA)
-                        OneA(TWide.Load(from + lane), with + lane, _activation.Bounds, to + lane, lanes, run.Pixels);
-                    else
-                        OneB(from + lane, TWide.Load(with + lane), _activation.Bounds, to + lane, lanes, run.Pixels);
-                }
+                if (_oneA)
+                    One<Swapped>(with, from, _activation.Bounds, to, lanes, run.Pixels);
+                else
+                    One<TFunction>(from, with, _activation.Bounds, to, lanes, run.Pixels);
             }
 
             // Surplus lanes first: an activation of what their products and quotients became could be anything.
@@ -198,19 +216,38 @@ internal readonly unsafe struct PairBody<TWide, TFunction> : IRangeBody
             TWide.StoreFirst(to + i, ClipFunction.Apply(TFunction.Apply(TWide.LoadFirst(a + i, left), TWide.LoadFirst(b + i, left)), low, high), left);
     }
 
+    /// <summary>Of each pixel in turn and one that is the same for all.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneA(TWide a, float* b, (float Low, float High) bounds, float* to, nint lanes, nint count)
+    private static void One<TPair>(float* from, float* pixel, (float Low, float High) bounds, float* to, nint lanes, nint count)
+        where TPair : struct, IPairFunction
     {
         TWide low = TWide.Broadcast(bounds.Low), high = TWide.Broadcast(bounds.High);
-        for (float* end = b + (count * lanes); b < end; b += lanes, to += lanes)
-            TWide.Store(to, ClipFunction.Apply(TFunction.Apply(a, TWide.Load(b)), low, high));
+        float* end = from + (count * lanes);
+        if (lanes == 2 * TWide.Lanes)
+        {
+            TWide first = TWide.Load(pixel), second = TWide.Load(pixel + TWide.Lanes);
+            for (; from < end; from += lanes, to += lanes)
+            {
+                TWide.Store(to, ClipFunction.Apply(TPair.Apply(TWide.Load(from), first), low, high));
+                TWide.Store(to + TWide.Lanes, ClipFunction.Apply(TPair.Apply(TWide.Load(from + TWide.Lanes), second), low, high));
+            }
+
+            return;
+        }
+
+        for (nint lane = 0; lane < lanes; lane += TWide.Lanes)
+        {
+            TWide other = TWide.Load(pixel + lane);
+            float* target = to + lane;
+            for (float* source = from + lane; source < end; source += lanes, target += lanes)
+                TWide.Store(target, ClipFunction.Apply(TPair.Apply(TWide.Load(source), other), low, high));
+        }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneB(float* a, TWide b, (float Low, float High) bounds, float* to, nint lanes, nint count)
+    private readonly struct Swapped : IPairFunction
     {
-        TWide low = TWide.Broadcast(bounds.Low), high = TWide.Broadcast(bounds.High);
-        for (float* end = a + (count * lanes); a < end; a += lanes, to += lanes)
-            TWide.Store(to, ClipFunction.Apply(TFunction.Apply(TWide.Load(a), b), low, high));
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static TVector Apply<TVector>(TVector a, TVector b)
+            where TVector : unmanaged, IWide<TVector> => TFunction.Apply(b, a);
     }
 }

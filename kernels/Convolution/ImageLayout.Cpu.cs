@@ -31,6 +31,7 @@ internal readonly unsafe struct LayoutBody<TWide>(LayoutDirection direction, flo
 
     public MapRows Rows { get; } = new(maps, MapRows.AreJoined(maps));
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Invoke(int worker, nint start, nint end)
     {
         nint plane = (nint)_maps.Height * _maps.Width;
@@ -81,6 +82,7 @@ internal readonly unsafe struct LayoutCopyBody<TWide>(in BlockedImages source, i
 
     public MapRows Rows { get; } = new(source, MapRows.AreJoined(source) && MapRows.AreJoined(destination));
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Invoke(int worker, nint start, nint end)
     {
         int lanes = _destination.Lanes;
@@ -195,30 +197,15 @@ internal static unsafe class LayoutKernels<TWide>
     }
 
     /// <summary>Up to four lanes of each pixel from as many planes; lanes without a plane get zero.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourFromPlanes(float* planes, nint plane, int present, float* pixels, int lanes, int width, nint count)
+    private static void FourFromPlanes(float* planes, nint plane, int present, float* pixels, nint lanes, int width, nint count)
     {
         nint x = 0;
         if (TWide.Lanes >= 4)
         {
-            // A missing plane reads one that is there and is masked out.
-            float* row1 = planes + (present > 1 ? plane : 0);
-            float* row2 = planes + (present > 2 ? 2 * plane : 0);
-            float* row3 = planes + (present > 3 ? 3 * plane : 0);
-            Vector128<float> mask0 = Mask(present > 0), mask1 = Mask(present > 1), mask2 = Mask(present > 2), mask3 = Mask(present > 3);
-
             // With 2 or 3 lanes a store spills into the next pixel, which is written after it; the run's last must not.
-            nint end = (count * lanes) - (3 * lanes) - 4;
-            for (float* to = pixels; x * lanes <= end; x += 4, to += 4 * lanes)
-            {
-                Vector128<float> a = Vector128.Load(planes + x) & mask0, b = Vector128.Load(row1 + x) & mask1;
-                Vector128<float> c = Vector128.Load(row2 + x) & mask2, d = Vector128.Load(row3 + x) & mask3;
-                Transpose4.Rows(ref a, ref b, ref c, ref d);
-                a.Store(to);
-                b.Store(to + lanes);
-                c.Store(to + (2 * lanes));
-                d.Store(to + (3 * lanes));
-            }
+            nint room = (count * lanes) - (3 * lanes) - 4;
+            x = room < 0 ? 0 : ((room / (4 * lanes)) + 1) * 4;
+            TurnPlanes(planes, planes + x, present < 2 ? 0 : plane, present < 3 ? 0 : 2 * plane, present < 4 ? 0 : 3 * plane, present, pixels, lanes);
         }
 
         for (; x < count; x++)
@@ -228,33 +215,73 @@ internal static unsafe class LayoutKernels<TWide>
         }
     }
 
-    /// <summary>Up to four lanes of each pixel to as many planes. Reads up to 3 floats past the last pixel.</summary>
+    /// <summary>Four pixels at a time. A missing plane has the distance 0: it reads the first, and is masked out.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourToPlanes(float* pixels, int lanes, float* planes, nint plane, int present, nint count)
+    private static void TurnPlanes(float* from, float* end, nint plane1, nint plane2, nint plane3, int present, float* to, nint lanes)
+    {
+        Vector128<float> mask0 = Mask(present > 0), mask1 = Mask(present > 1), mask2 = Mask(present > 2), mask3 = Mask(present > 3);
+        nint third = 3 * lanes, four = 4 * lanes;
+        for (; from < end; from += 4, to += four)
+        {
+            Vector128<float> a = Vector128.Load(from) & mask0, b = Vector128.Load(from + plane1) & mask1;
+            Vector128<float> c = Vector128.Load(from + plane2) & mask2, d = Vector128.Load(from + plane3) & mask3;
+            Transpose4.Rows(ref a, ref b, ref c, ref d);
+            a.Store(to);
+            b.Store(to + lanes);
+            c.Store(to + (2 * lanes));
+            d.Store(to + third);
+        }
+    }
+
+    /// <summary>Up to four lanes of each pixel to as many planes. Reads up to 3 floats past the last pixel.</summary>
+    private static void FourToPlanes(float* pixels, nint lanes, float* planes, nint plane, int present, nint count)
     {
         nint x = 0;
         if (TWide.Lanes >= 4)
         {
-            float* row1 = planes + plane, row2 = planes + (2 * plane), row3 = planes + (3 * plane), from = pixels;
-            for (; x <= count - 4; x += 4, from += 4 * lanes)
-            {
-                Vector128<float> a = Vector128.Load(from), b = Vector128.Load(from + lanes);
-                Vector128<float> c = Vector128.Load(from + (2 * lanes)), d = Vector128.Load(from + (3 * lanes));
-                Transpose4.Rows(ref a, ref b, ref c, ref d);
-                a.Store(planes + x);
-                if (present > 1)
-                    b.Store(row1 + x);
-                if (present > 2)
-                    c.Store(row2 + x);
-                if (present > 3)
-                    d.Store(row3 + x);
-            }
+            x = count & ~3;
+            if (present == 4)
+                TurnPixels(pixels, lanes, planes, planes + x, plane);
+            else
+                TurnSomePixels(pixels, lanes, planes, planes + x, plane, present);
         }
 
         for (; x < count; x++)
         {
             for (int c = 0; c < present; c++)
                 planes[(c * plane) + x] = pixels[(x * lanes) + c];
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void TurnPixels(float* from, nint lanes, float* to, float* end, nint plane)
+    {
+        nint third = 3 * lanes, plane3 = 3 * plane, four = 4 * lanes;
+        for (; to < end; from += four, to += 4)
+        {
+            Vector128<float> a = Vector128.Load(from), b = Vector128.Load(from + lanes);
+            Vector128<float> c = Vector128.Load(from + (2 * lanes)), d = Vector128.Load(from + third);
+            Transpose4.Rows(ref a, ref b, ref c, ref d);
+            a.Store(to);
+            b.Store(to + plane);
+            c.Store(to + (2 * plane));
+            d.Store(to + plane3);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void TurnSomePixels(float* from, nint lanes, float* to, float* end, nint plane, int present)
+    {
+        for (; to < end; from += 4 * lanes, to += 4)
+        {
+            Vector128<float> a = Vector128.Load(from), b = Vector128.Load(from + lanes);
+            Vector128<float> c = Vector128.Load(from + (2 * lanes)), d = Vector128.Load(from + (3 * lanes));
+            Transpose4.Rows(ref a, ref b, ref c, ref d);
+            a.Store(to);
+            if (present > 1)
+                b.Store(to + plane);
+            if (present > 2)
+                c.Store(to + (2 * plane));
         }
     }
 

@@ -70,6 +70,7 @@ public static unsafe class InstanceNormalization
         private readonly BlockedImages _source = source;
         private readonly BlockedImages _destination = destination;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Invoke(int worker, nint start, nint end)
         {
             float* means = stackalloc float[BlockedImages.Block];

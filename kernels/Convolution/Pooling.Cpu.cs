@@ -23,12 +23,15 @@ internal readonly struct PoolingAxis(int extent, int kernel, int stride, int dil
     public nint Window(nint index, out int inside, out int counted)
     {
         nint start = (index * stride) - before;
-        nint first = start < 0 ? (dilation - 1 - start) / dilation : 0;
-        nint end = Math.Min(kernel, (extent - start + dilation - 1) / dilation);
+        nint first = start < 0 ? Positions(-start) : 0;
+        nint end = Math.Min(kernel, Positions(extent - start));
         inside = (int)(end - first);
-        counted = countPad ? (int)Math.Min(kernel, (extent + after - start + dilation - 1) / dilation) : inside;
+        counted = countPad ? (int)Math.Min(kernel, Positions(extent + after - start)) : inside;
         return start + (first * dilation);
     }
+
+    // Of a window, in so many places. A division takes longer than a window of few numbers.
+    private nint Positions(nint places) => dilation == 1 ? places : (places + dilation - 1) / dilation;
 
     /// <summary>The windows that are whole, of those from 0 to <paramref name="count"/> - 1.</summary>
     public (nint First, nint End) WholeWindows(nint count)
@@ -110,6 +113,7 @@ internal readonly unsafe struct PoolingBody<TWide, TOperation>(
 
     public MapRows Rows { get; } = new(destination, joined: false);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Invoke(int worker, nint start, nint end)
     {
         (nint first, nint wholeEnd) = columns.WholeWindows(_destination.Width);
@@ -143,6 +147,7 @@ internal readonly unsafe struct PoolingBody<TWide, TOperation>(
     }
 
     /// <summary>Windows that may reach past the sides of the map.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Cut(float* map, nint rowStep, int rowsInside, int rowsCounted, nint first, nint end, float* to)
     {
         int lanes = _source.Lanes;
@@ -179,19 +184,49 @@ internal readonly unsafe struct PoolingBody<TWide, TOperation>(
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>3 x 3 windows, each column put together first: with strides 1 and 2 the next window has some of the same.</summary>
     private static void Threes(float* from, nint rowStep, nint columnStep, nint stride, float* to, nint toStep, nint count, float pixels)
     {
-        TWide divisor = TWide.Broadcast(pixels);
-        float* middle = from + rowStep, last = middle + rowStep;
-        for (; count > 0; count--, from += stride, middle += stride, last += stride, to += toStep)
+        if (stride == columnStep)
+            ThreesByOne(from, rowStep, stride, to, toStep, count, pixels);
+        else if (stride == 2 * columnStep)
+            ThreesByTwo(from, rowStep, columnStep, to, toStep, count, pixels);
+        else
+            Windows(from, rowStep, 3, columnStep, 3, stride, to, toStep, count, pixels);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ThreesByOne(float* from, nint rowStep, nint step, float* to, nint toStep, nint count, float pixels)
+    {
+        if (count <= 0)
+            return;
+        TWide divisor = TWide.Broadcast(pixels), first = Column(from, rowStep), second = Column(from + step, rowStep);
+        for (from += 2 * step; count > 0; count--, from += step, to += toStep)
         {
-            TWide a = TOperation.Add(TOperation.Add(TWide.Load(from), TWide.Load(from + columnStep)), TWide.Load(from + (2 * columnStep)));
-            TWide b = TOperation.Add(TOperation.Add(TWide.Load(middle), TWide.Load(middle + columnStep)), TWide.Load(middle + (2 * columnStep)));
-            TWide c = TOperation.Add(TOperation.Add(TWide.Load(last), TWide.Load(last + columnStep)), TWide.Load(last + (2 * columnStep)));
-            TWide.Store(to, TOperation.Finish(TOperation.Add(TOperation.Add(a, b), c), divisor));
+            TWide third = Column(from, rowStep);
+            TWide.Store(to, TOperation.Finish(TOperation.Add(TOperation.Add(first, second), third), divisor));
+            first = second;
+            second = third;
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ThreesByTwo(float* from, nint rowStep, nint step, float* to, nint toStep, nint count, float pixels)
+    {
+        if (count <= 0)
+            return;
+        TWide divisor = TWide.Broadcast(pixels), first = Column(from, rowStep);
+        for (from += step; count > 0; count--, from += 2 * step, to += toStep)
+        {
+            TWide third = Column(from + step, rowStep);
+            TWide.Store(to, TOperation.Finish(TOperation.Add(TOperation.Add(first, Column(from, rowStep)), third), divisor));
+            first = third;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TWide Column(float* from, nint rowStep) =>
+        TOperation.Add(TOperation.Add(TWide.Load(from), TWide.Load(from + rowStep)), TWide.Load(from + (2 * rowStep)));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Twos(float* from, nint rowStep, nint columnStep, nint stride, float* to, nint toStep, nint count, float pixels)
@@ -230,6 +265,7 @@ internal readonly unsafe struct GlobalPoolingBody<TWide, TOperation>(in BlockedI
     private readonly BlockedImages _source = source;
     private readonly BlockedImages _destination = destination;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Invoke(int worker, nint start, nint end)
     {
         for (nint map = start; map < end; map++)
@@ -253,6 +289,7 @@ internal static unsafe class WholeMap<TWide, TOperation>
     private const int Piece = 256;
 
     /// <summary>Writes the result of each lane to <paramref name="sums"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Reduce(in BlockedImages source, int image, int block, float* sums)
     {
         bool joined = MapRows.AreJoined(source);

@@ -15,6 +15,7 @@ internal readonly struct SoftmaxRowsAction(MatrixView<float> source, MatrixView<
 internal readonly unsafe struct SoftmaxRowsBody<TWide>(MatrixView<float> source, MatrixView<float> destination) : IRangeBody
     where TWide : unmanaged, IWide<TWide>
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Invoke(int worker, nint start, nint end)
     {
         for (nint row = start; row < end; row++)
@@ -42,6 +43,7 @@ internal readonly unsafe struct SoftmaxChannelsBody<TWide>(in BlockedImages sour
     private readonly BlockedImages _source = source;
     private readonly BlockedImages _destination = destination;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Invoke(int worker, nint start, nint end)
     {
         int lanes = _source.Lanes, blocks = _source.Blocks, channels = _source.Channels;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace EmbeddingKernels.Core;
 
 /// <summary>
@@ -220,6 +222,7 @@ public sealed unsafe class TransposedConvolution2D : IDisposable
         private readonly BlockedImages? _source = source;
         private readonly BlockedImages _destination = destination;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Invoke(int worker, nint start, nint end)
         {
             nint step = (nint)columnAxis.Stride * BlockedImages.Block;
