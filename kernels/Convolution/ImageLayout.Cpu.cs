@@ -120,7 +120,7 @@ internal static unsafe class LayoutKernels<TWide>
     {
         if (lanes == 1)
         {
-            Unsafe.CopyBlockUnaligned(pixels, planes, (uint)(count * sizeof(float)));
+            Unsafe.CopyBlockUnaligned(pixels, planes, checked((uint)(count * sizeof(float))));
             return;
         }
 
@@ -137,7 +137,7 @@ internal static unsafe class LayoutKernels<TWide>
     {
         if (lanes == 1)
         {
-            Unsafe.CopyBlockUnaligned(planes, pixels, (uint)(count * sizeof(float)));
+            Unsafe.CopyBlockUnaligned(planes, pixels, checked((uint)(count * sizeof(float))));
             return;
         }
 
