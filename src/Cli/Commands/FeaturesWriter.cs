@@ -35,7 +35,7 @@ internal sealed class FeaturesWriter : IDisposable
 
     /// <summary>What goes wrong with one file and not with the program.</summary>
     public static bool IsFileProblem(Exception exception) =>
-        exception is DataFormatException or IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException;
+        exception is DataFormatException or IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException or OutOfMemoryException;
 
     /// <summary>Adds a row.</summary>
     /// <param name="name">The file, and what part of it where it gives several rows.</param>

@@ -100,6 +100,7 @@ public sealed class PngTests
             Fails(good[..60], "missing");
             Fails(PngMaker.Wrap(header, null, PngMaker.Pack(raw[..20])), "the pixels end in row 1");
             Fails(PngMaker.Wrap(header, null, Changed(PngMaker.Pack(raw), 0, 0xFF)), "damaged");
+            Fails(PngMaker.Wrap(header, null, [0x78, 0x20, .. PngMaker.Pack(raw)[2..]]), "damaged"); // asks for a dictionary
             Fails(PngMaker.Wrap(header, null, PngMaker.Pack(Changed(raw, 13, 9))), "filter type");
             Fails(PngMaker.Wrap(Changed(header, 8, 3), null, []), "colour type 2 with");
             Fails(PngMaker.Wrap(Changed(header, 9, 1), null, []), "colour type");
