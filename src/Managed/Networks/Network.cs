@@ -112,7 +112,7 @@ public sealed class Network : IDisposable
         int[] shape = CheckShape(inputShape);
         if (input.Length != TensorShape.LongCount(shape))
             throw new ArgumentException($"{input.Length} numbers for an input of shape {TensorShape.Text(shape)}.", nameof(input));
-        NetworkRun run = Find(value, shape);
+        NetworkRun run = Find(value, shape, pool);
         if (output.Length != TensorShape.LongCount(run.Shape))
             throw new ArgumentException($"Room for {output.Length} numbers, but '{layer ?? value}' gives {TensorShape.LongCount(run.Shape)}: shape {TensorShape.Text(run.Shape)}.", nameof(output));
         run.Run(input, output, pool ?? WorkerPool.Serial);
@@ -128,7 +128,7 @@ public sealed class Network : IDisposable
     public FloatMatrix Features(ReadOnlySpan<float> input, int batch, string? layer = null, WorkerPool? pool = null)
     {
         int[] shape = DeclaredShape(batch);
-        NetworkRun run = Find(Resolve(layer), shape);
+        NetworkRun run = Find(Resolve(layer), shape, pool);
         long count = TensorShape.LongCount(run.Shape);
         if (count % batch != 0)
             throw new ArgumentException($"Layer '{layer}' has shape {TensorShape.Text(run.Shape)}, which is no row per image.", nameof(layer));
@@ -174,7 +174,7 @@ public sealed class Network : IDisposable
     internal static Network Of(NetworkGraph graph, NetworkOptions? options = null) => new(graph, options ?? new NetworkOptions(), []);
 
     /// <summary>What runs a layer for inputs of a shape.</summary>
-    internal NetworkRun Prepared(string? layer, ReadOnlySpan<int> inputShape) => Find(Resolve(layer), CheckShape(inputShape));
+    internal NetworkRun Prepared(string? layer, ReadOnlySpan<int> inputShape) => Find(Resolve(layer), CheckShape(inputShape), null);
 
     /// <summary>Computes values by the plain interpreter: any inputs, any types.</summary>
     internal PlainTensor[] Interpret(IReadOnlyDictionary<string, PlainTensor> feeds, IReadOnlyList<string> wanted, WorkerPool? pool = null) =>
@@ -307,7 +307,7 @@ public sealed class Network : IDisposable
             WorkerPool.Serial);
     }
 
-    private NetworkRun Find(string value, int[] shape)
+    private NetworkRun Find(string value, int[] shape, WorkerPool? pool)
     {
         string key = $"{value}\n{string.Join(',', shape)}";
         lock (_lock)
@@ -315,7 +315,7 @@ public sealed class Network : IDisposable
             ObjectDisposedException.ThrowIf(_disposed, this);
             if (!_runs.TryGetValue(key, out NetworkRun? run))
             {
-                run = Prepare(value, shape);
+                run = Prepare(value, shape, pool ?? WorkerPool.Serial);
                 _runs.Add(key, run);
             }
 
@@ -324,18 +324,18 @@ public sealed class Network : IDisposable
     }
 
     /// <summary>A run of the whole batch; image by image where the graph cannot take it at once, or the memory does not suffice for it.</summary>
-    private NetworkRun Prepare(string value, int[] shape)
+    private NetworkRun Prepare(string value, int[] shape, WorkerPool pool)
     {
         try
         {
             if (Describe(value, shape).Whole is { } shapes)
-                return Prepare(value, shape, shapes);
+                return Prepare(value, shape, shapes, pool);
         }
         catch (DataFormatException) when (shape[0] > 1)
         {
         }
 
-        return new ImageByImageRun(Find(value, [1, .. shape[1..]]), shape[0]);
+        return new ImageByImageRun(Find(value, [1, .. shape[1..]], pool), shape[0]);
     }
 
     /// <summary>A layer's extents, and what is known of the graph where the whole batch runs at once.</summary>
@@ -356,13 +356,13 @@ public sealed class Network : IDisposable
         return (null, ImageByImageRun.Together(Describe(value, [1, .. shape[1..]]).Shape, shape[0]));
     }
 
-    private NetworkRun Prepare(string value, int[] shape, GraphShapes shapes)
+    private NetworkRun Prepare(string value, int[] shape, GraphShapes shapes, WorkerPool pool)
     {
         if (!shapes.Fact(value).Element.IsFloating())
             throw new NotSupportedException($"{_graph.Source}: '{value}' holds {shapes.Fact(value).Element} and not floats.");
         string input = Input().Name;
         return _options.Optimize && Planner.CanPlan(shapes, input, value)
-            ? new Planner(shapes, input, value, _weights, _options).Build(_memory)
+            ? new Planner(shapes, input, value, _weights, _options).Build(_memory, pool)
             : new InterpretedRun(shapes, input, shape, value, _maximumElements);
     }
 }

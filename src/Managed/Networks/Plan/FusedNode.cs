@@ -28,8 +28,8 @@ internal sealed class FusedNode(OperatorCall call)
     /// <summary>Whether what is fused depends on the shape that the network is fed, so that it belongs to one plan.</summary>
     public bool OfShape { get; set; }
 
-    /// <summary>Whether anything comes after scale and shift.</summary>
-    public bool IsClosed => Residual is not null || Activation.Kind != ActivationKind.None;
+    /// <summary>Tells its packed weights from those of another, once they were asked for.</summary>
+    public string? Key { get; set; }
 
     /// <summary>y to scale y + shift.</summary>
     public void Then(int channels, Func<int, double> scale, Func<int, double> shift)

@@ -7,6 +7,29 @@ internal sealed class PackedWeights : IDisposable
 {
     private readonly Dictionary<string, IDisposable> _packed = new(StringComparer.Ordinal);
 
+    /// <summary>Packs what is not packed yet, several at a time.</summary>
+    public void Prepare(IEnumerable<(string Name, Func<IDisposable> Pack)> wanted, WorkerPool pool)
+    {
+        (string Name, Func<IDisposable> Pack)[] missing = [.. wanted.Where(item => !_packed.ContainsKey(item.Name)).DistinctBy(item => item.Name)];
+        IDisposable?[] packed = new IDisposable?[missing.Length];
+        try
+        {
+            pool.For(missing.Length, 1, (_, start, end) =>
+            {
+                for (nint i = start; i < end; i++)
+                    packed[i] = missing[i].Pack();
+            });
+        }
+        finally
+        {
+            for (int i = 0; i < missing.Length; i++)
+            {
+                if (packed[i] is { } item)
+                    _packed.Add(missing[i].Name, item);
+            }
+        }
+    }
+
     /// <summary>What was packed under a name, or is now.</summary>
     public T Get<T>(string name, Func<T> pack)
         where T : IDisposable

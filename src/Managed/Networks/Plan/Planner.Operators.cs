@@ -10,14 +10,15 @@ internal sealed unsafe partial class Planner
     // What shapes of kernels may hold.
     private const int MaximumExtent = 1 << 24;
 
-    private bool Convolution(FusedNode node)
+    /// <summary>A convolution's packed weights, or how to pack them; null where no kernel computes it.</summary>
+    private (string Name, Func<Convolution2D> Pack)? ConvolutionWeights(FusedNode node)
     {
         OperatorCall call = node.Call;
         int[] weights = call.Shape(1);
-        if (call.Shape(0).Length is not (3 or 4) || call.Input(1).Constant is null || (call.Has(2) && call.Input(2).Constant is null)
+        if (call.Shape(0).Length is not (3 or 4) || call.Input(0).Element != TensorElement.Float || call.Input(1).Constant is null || (call.Has(2) && call.Input(2).Constant is null)
             || TensorShape.LongCount(weights) > Array.MaxLength || call.Shape(0)[1] > MaximumExtent || weights[0] > MaximumExtent)
         {
-            return false;
+            return null;
         }
 
         (WindowGeometry windows, int groups) = WindowOperators.ConvolutionWindows(call);
@@ -35,17 +36,26 @@ internal sealed unsafe partial class Planner
             Padding = new Margins(w.Before[1], w.Before[2], w.After[1], w.After[2]),
             Groups = groups,
         };
-        PlanValue from = Value(call.Node.Inputs[0]);
+        return (Key(node, shape.Padding.ToString()), Pack);
+
+        Convolution2D Pack()
+        {
+            using AlignedBuffer<float> raw = new((nint)shape.WeightCount);
+            float[] bias;
+            lock (_shapes)
+                bias = Fold(node, raw, 1, shape.OutputChannels);
+            ConvolutionAlgorithm algorithm = ConvolutionChoice.Computes(_options.Algorithm, shape) ? _options.Algorithm : ConvolutionAlgorithm.Auto;
+            return new Convolution2D(shape, raw.AsSpan(), bias, node.Activation, w.Output[1], w.Output[2], algorithm);
+        }
+    }
+
+    private bool Convolution(FusedNode node)
+    {
+        if (ConvolutionWeights(node) is not { } weights)
+            return false;
+        PlanValue from = Value(node.Call.Node.Inputs[0]);
         PlanSlot? residual = node.Residual is null ? null : MapsOf(Value(node.Residual));
-        Convolution2D packed = _weights.Get(
-            Key(node, shape.Padding.ToString()),
-            () =>
-            {
-                using AlignedBuffer<float> raw = new((nint)shape.WeightCount);
-                float[] bias = Fold(node, raw, 1, shape.OutputChannels);
-                ConvolutionAlgorithm algorithm = ConvolutionChoice.Computes(_options.Algorithm, shape) ? _options.Algorithm : ConvolutionAlgorithm.Auto;
-                return new Convolution2D(shape, raw.AsSpan(), bias, node.Activation, w.Output[1], w.Output[2], algorithm);
-            });
+        Convolution2D packed = _weights.Get(weights.Name, weights.Pack);
         PlanSlot source = MapsOf(from, packed.AcceptsInterleaved);
         PlanSlot to = NewMaps(Define(node.Output));
         source.Need(packed.Halo);
@@ -60,8 +70,10 @@ internal sealed unsafe partial class Planner
     /// <summary>Under which name a node's weights are packed: those that depend on the input's shape belong to one plan.</summary>
     private string Key(FusedNode node, string more)
     {
+        if (node.Key is not null)
+            return node.Key;
         bool ofShape = node.OfShape || node.Call.Node.Inputs.Any(input => input.Length > 0 && _shapes.Fact(input) is { IsConstant: true, OfShape: true });
-        return string.Create(CultureInfo.InvariantCulture, $"{node.Call.Node.Outputs[0]}\n{node.Output}\n{more}\n{(ofShape ? Guid.NewGuid() : Guid.Empty)}");
+        return node.Key = string.Create(CultureInfo.InvariantCulture, $"{node.Call.Node.Outputs[0]}\n{node.Output}\n{more}\n{(ofShape ? Guid.NewGuid() : Guid.Empty)}");
     }
 
     /// <summary>Reads weights whose first axis, of <paramref name="channels"/>, is the output's, with the factors and terms that follow; gives the biases.</summary>

@@ -31,9 +31,14 @@ internal sealed unsafe partial class Planner
         !shapes.Fact(wanted).IsConstant && TensorShape.LongCount(shapes.Fact(input).Shape) > 0
         && shapes.Calls.All(call => call.Outputs.All(output => TensorShape.LongCount(output.Shape) > 0) || shapes.Fact(call.Node.Outputs[0]).IsConstant);
 
-    public PlannedRun Build(PlanMemory memory)
+    public PlannedRun Build(PlanMemory memory, WorkerPool pool)
     {
-        foreach (FusedNode node in new Fusion(_shapes, _wanted).Nodes())
+        List<FusedNode> nodes = new Fusion(_shapes, _wanted).Nodes();
+        _weights.Prepare(
+            nodes.Where(node => node.Call.Node.Operator == "Conv").Select(ConvolutionWeights).OfType<(string Name, Func<Convolution2D> Pack)>()
+                .Select(weights => (weights.Name, (Func<IDisposable>)weights.Pack)),
+            pool);
+        foreach (FusedNode node in nodes)
         {
             if (Plan(node))
                 continue;
