@@ -81,6 +81,7 @@ public sealed class Network : IDisposable
     /// <param name="layer">One of <see cref="Layers"/>, or null for the first output.</param>
     /// <param name="inputShape">The input's extents, the batch first.</param>
     /// <exception cref="ArgumentException">There is no such layer, or the shape does not suit the network.</exception>
+    /// <exception cref="DataFormatException">A window does not fit an image so small, or the values take more than <see cref="NetworkOptions.MaximumMemory"/>.</exception>
     public IReadOnlyList<int> LayerShape(string? layer, ReadOnlySpan<int> inputShape)
     {
         string value = Resolve(layer);
@@ -105,6 +106,7 @@ public sealed class Network : IDisposable
     /// <param name="output">The layer's values, image after image.</param>
     /// <param name="pool">Threads to work on; none means the caller's only.</param>
     /// <exception cref="ArgumentException">A length is wrong, there is no such layer, or the shape does not suit the network.</exception>
+    /// <exception cref="DataFormatException">A window does not fit an image so small, or the values take more than <see cref="NetworkOptions.MaximumMemory"/>.</exception>
     /// <exception cref="ObjectDisposedException">The network was disposed.</exception>
     public void Run(ReadOnlySpan<float> input, ReadOnlySpan<int> inputShape, string? layer, Span<float> output, WorkerPool? pool = null)
     {
