@@ -16,7 +16,7 @@ public sealed class ChannelOpsTests(IsaLevel level) : IsaFixture(level)
 
     private static IEnumerable<TestCaseData> Cases =>
         from pair in Enum.GetValues<Pair>()
-        from shape in new (int Images, int Channels, int Height, int Width, int Lanes)[] { (2, 16, 5, 7, 16), (1, 21, 3, 3, 16), (3, 3, 4, 5, 3), (2, 1, 6, 2, 1), (1, 40, 31, 40, 16), (2, 5, 1, 1, 16) }
+        from shape in new (int Images, int Channels, int Height, int Width, int Lanes)[] { (2, 16, 5, 7, 16), (1, 21, 3, 3, 16), (3, 3, 4, 5, 3), (2, 1, 6, 2, 1), (1, 40, 31, 20, 16), (2, 5, 1, 1, 16) }
         select new TestCaseData(pair, shape.Images, shape.Channels, shape.Height, shape.Width, shape.Lanes);
 
     [TestCaseSource(nameof(Cases))]
@@ -119,10 +119,10 @@ public sealed class ChannelOpsTests(IsaLevel level) : IsaFixture(level)
         using TestImages parallel = TestImages.Destination(2, 70, 40, 41, new(1));
         ChannelOps.Divide(a.View, b.View, serial.View, Activation.Tanh);
         ChannelOps.Divide(a.View, b.View, parallel.View, Activation.Tanh, pool);
-        Assert.That(parallel.ToNchw(), Is.EqualTo(serial.ToNchw()));
+        Images.AssertSame(parallel.ToNchw(), serial.ToNchw());
         ChannelOps.ScaleShift(a.View, b.ToNchw().AsSpan(0, 70), [], Activation.None, serial.View);
         ChannelOps.ScaleShift(a.View, b.ToNchw().AsSpan(0, 70), [], Activation.None, parallel.View, pool);
-        Assert.That(parallel.ToNchw(), Is.EqualTo(serial.ToNchw()));
+        Images.AssertSame(parallel.ToNchw(), serial.ToNchw());
     }
 
     [Test]

@@ -128,7 +128,7 @@ public sealed unsafe class NormalizationTests(IsaLevel level) : IsaFixture(level
         float[] rows = TestImages.Floats(300 * 100, 1), others = [.. rows];
         Softmax.Rows(rows, 100);
         Softmax.Rows(others, 100, pool);
-        Assert.That(others, Is.EqualTo(rows));
+        Images.AssertSame(others, rows);
 
         void Check(Operator run)
         {
@@ -136,7 +136,27 @@ public sealed unsafe class NormalizationTests(IsaLevel level) : IsaFixture(level
             using TestImages parallel = TestImages.Destination(2, 40, 20, 21);
             run(serial.View, null);
             run(parallel.View, pool);
-            Assert.That(parallel.ToNchw(), Is.EqualTo(serial.ToNchw()));
+            Images.AssertSame(parallel.ToNchw(), serial.ToNchw());
+        }
+    }
+
+    [Test]
+    public void MapsMayBeOverwritten()
+    {
+        Check((in BlockedImages from, in BlockedImages to) => Lrn.Run(from, to, 5, 0.5f, 0.75f, 2f));
+        Check((in BlockedImages from, in BlockedImages to) => Softmax.Channels(from, to));
+        Check((in BlockedImages from, in BlockedImages to) => InstanceNormalization.Run(from, TestImages.Floats(21, 1), TestImages.Floats(21, 2), 1e-5f, Activation.Silu, to));
+        Check((in BlockedImages from, in BlockedImages to) => ChannelOps.Add(from, from, to, Activation.Relu));
+        Check((in BlockedImages from, in BlockedImages to) => ChannelOps.ScaleShift(from, TestImages.Floats(21, 3), [], Activation.Tanh, to));
+
+        static void Check(MapOperator run)
+        {
+            using TestImages source = TestImages.Random(2, 21, 9, 19, new(1));
+            using TestImages destination = TestImages.Destination(2, 21, 9, 19, new(1));
+            run(source.View, destination.View);
+            run(source.View, source.View);
+            Assert.That(source.ToNchw(), Is.EqualTo(destination.ToNchw()));
+            source.AssertNothingElseWritten();
         }
     }
 
@@ -162,6 +182,8 @@ public sealed unsafe class NormalizationTests(IsaLevel level) : IsaFixture(level
             Assert.That(() => Softmax.Rows([], 3), Throws.Nothing);
         });
     }
+
+    private delegate void MapOperator(in BlockedImages source, in BlockedImages destination);
 
     private delegate void Operator(in BlockedImages destination, WorkerPool? pool);
 

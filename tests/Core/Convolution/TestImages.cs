@@ -33,10 +33,22 @@ internal sealed unsafe class TestImages : IDisposable
     {
         TestImages result = new(images, channels, height, width, halo, lanes, around: 0f);
         Random random = new(channels);
-        result.ForEachLane((pixel, index) => *pixel = random.NextSingle() < 0.5f ? 1e30f : -1e30f, surplus: true);
+        result.ForEachRow(
+            (row, _) =>
+            {
+                for (int i = 0; i < result.View.Width; i++)
+                    row[i * lanes] = random.NextSingle() < 0.5f ? 1e30f : -1e30f;
+            },
+            surplus: true);
         float[] values = nchw.ToArray();
         Assert.That(values, Has.Length.EqualTo(result.Count));
-        result.ForEachLane((pixel, index) => *pixel = values[index], surplus: false);
+        result.ForEachRow(
+            (row, index) =>
+            {
+                for (int i = 0; i < result.View.Width; i++)
+                    row[i * lanes] = values[index + i];
+            },
+            surplus: false);
         return result;
     }
 
@@ -48,8 +60,17 @@ internal sealed unsafe class TestImages : IDisposable
     public static TestImages Destination(int images, int channels, int height, int width, Margins halo = default, int lanes = BlockedImages.Block)
     {
         TestImages result = new(images, channels, height, width, halo, lanes, Untouched);
-        result.ForEachLane((pixel, _) => *pixel = float.NaN, surplus: true);
-        result.ForEachLane((pixel, _) => *pixel = float.NaN, surplus: false);
+        foreach (bool surplus in new[] { false, true })
+        {
+            result.ForEachRow(
+                (row, _) =>
+                {
+                    for (int i = 0; i < result.View.Width; i++)
+                        row[i * lanes] = float.NaN;
+                },
+                surplus);
+        }
+
         return result;
     }
 
@@ -67,7 +88,13 @@ internal sealed unsafe class TestImages : IDisposable
     public float[] ToNchw()
     {
         float[] values = new float[Count];
-        ForEachLane((pixel, index) => values[index] = *pixel, surplus: false);
+        ForEachRow(
+            (row, index) =>
+            {
+                for (int i = 0; i < View.Width; i++)
+                    values[index + i] = row[i * View.Lanes];
+            },
+            surplus: false);
         return values;
     }
 
@@ -77,21 +104,27 @@ internal sealed unsafe class TestImages : IDisposable
         bool[] mapped = new bool[_memory.Length];
         float* start = _memory.Pointer;
         int infinite = 0;
-        ForEachLane((pixel, _) => mapped[pixel - start] = true, surplus: false);
-        ForEachLane(
-            (pixel, _) =>
-            {
-                mapped[pixel - start] = true;
-                infinite += float.IsFinite(*pixel) ? 0 : 1;
-            },
-            surplus: true);
+        foreach (bool surplus in new[] { false, true })
+        {
+            ForEachRow(
+                (row, _) =>
+                {
+                    for (int i = 0; i < View.Width; i++)
+                    {
+                        mapped[row + (i * View.Lanes) - start] = true;
+                        infinite += surplus && !float.IsFinite(row[i * View.Lanes]) ? 1 : 0;
+                    }
+                },
+                surplus);
+        }
+
         Assert.That(infinite, Is.Zero, "surplus lanes that are not finite");
         nint slack = BlockedImages.Length(View.Images, View.Channels, View.Height, View.Width, View.Halo, View.Lanes) - BlockedImages.Slack;
         for (int i = 0; i < mapped.Length; i++)
         {
             float expected = _around == 0 && i >= slack ? float.NaN : _around;
-            if (!mapped[i] && !_memory.Span[i].Equals(expected))
-                Assert.Fail($"Float {i} of the halo or after the batch is {_memory.Span[i]}.");
+            if (!mapped[i] && !start[i].Equals(expected))
+                Assert.Fail($"Float {i} of the halo or after the batch is {start[i]}.");
         }
     }
 
@@ -108,19 +141,19 @@ internal sealed unsafe class TestImages : IDisposable
 
     public void Dispose() => _memory.Dispose();
 
-    private delegate void Visit(float* pixel, int nchw);
+    private delegate void Visit(float* row, int nchw);
 
-    // Surplus lanes get the index -1.
-    private void ForEachLane(Visit visit, bool surplus)
+    // The rows of all channels, or of the surplus lanes, whose index is -1.
+    private void ForEachRow(Visit visit, bool surplus)
     {
         for (int image = 0; image < View.Images; image++)
         {
             for (int channel = surplus ? View.Channels : 0; channel < (surplus ? View.Blocks * View.Lanes : View.Channels); channel++)
             {
-                for (int i = 0; i < View.Height * View.Width; i++)
+                for (int y = 0; y < View.Height; y++)
                 {
-                    float* pixel = View.At(image, channel / View.Lanes, i / View.Width, i % View.Width) + (channel % View.Lanes);
-                    visit(pixel, surplus ? -1 : (((image * View.Channels) + channel) * View.Height * View.Width) + i);
+                    float* row = View.At(image, channel / View.Lanes, y, 0) + (channel % View.Lanes);
+                    visit(row, surplus ? -1 : ((((image * View.Channels) + channel) * View.Height) + y) * View.Width);
                 }
             }
         }
@@ -130,6 +163,13 @@ internal sealed unsafe class TestImages : IDisposable
 /// <summary>Comparisons for tests of maps.</summary>
 internal static class Images
 {
+    /// <summary>Fails where a number differs; NaN is NaN.</summary>
+    public static void AssertSame(ReadOnlySpan<float> actual, ReadOnlySpan<float> expected)
+    {
+        if (!actual.SequenceEqual(expected))
+            Assert.That(actual.ToArray(), Is.EqualTo(expected.ToArray())); // slow, but says where
+    }
+
     /// <summary>
     /// Fails where a number is further than <paramref name="tolerance"/> times <paramref name="scale"/> (default: the larger
     /// of 1 and the expected number's magnitude) from the expected one. NaN is expected where NaN is, infinity where infinity is.

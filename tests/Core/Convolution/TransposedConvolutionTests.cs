@@ -89,7 +89,7 @@ public sealed class TransposedConvolutionTests(IsaLevel level) : IsaFixture(leve
         using TestImages parallel = TestImages.Destination(2, 50, shape.OutputHeight(14), shape.OutputWidth(15));
         layer.Run(source.View, serial.View);
         layer.Run(source.View, parallel.View, pool);
-        Assert.That(parallel.ToNchw(), Is.EqualTo(serial.ToNchw()));
+        Images.AssertSame(parallel.ToNchw(), serial.ToNchw());
     }
 
     [Test]
