@@ -9,8 +9,8 @@ namespace EmbeddingKernels.Core;
 /// mirrored. Any batch and any size of map that the window fits.</para>
 /// <para>Results do not depend on the number of threads. Error of <see cref="ConvolutionAlgorithm.Direct"/> and
 /// <see cref="ConvolutionAlgorithm.Depthwise"/>: below (products of a sum + 2) * 2^-24 * sum |w||x|; of the Winograd forms:
-/// see <see cref="ConvolutionAlgorithm"/>. A NaN or infinity in the input shows in all outputs whose window covers it, and
-/// with a Winograd form in their tile too.</para>
+/// see <see cref="ConvolutionAlgorithm"/>. A NaN or infinity in the input shows in all outputs whose window covers it, with
+/// a Winograd form in their tile too, and with groups that share 16 or 32 output channels in those of all of these groups.</para>
 /// <para>Thread-safe once constructed, but for <see cref="Dispose"/>. The instruction-set level in force at construction is
 /// the layer's for good.</para>
 /// </remarks>

@@ -59,7 +59,7 @@ internal sealed unsafe class DirectConvolution : IConvolutionKernel
     public void Run(in BlockedImages source, in BlockedImages? residual, in BlockedImages destination, WorkerPool pool)
     {
         using IsaScope scope = new(_level);
-        using Scratch<TileRun> runs = new(_parts.Length * (nint)_shape.KernelHeight * _shape.KernelWidth);
+        using Scratch<TileRun> runs = new((_parts.Length * (nint)_shape.KernelHeight * _shape.KernelWidth) + 1);
         int runsOfPart = Runs(source, runs.Pointer);
         DirectConvolutionAction action = new(
             new DirectConvolutionJob

@@ -141,7 +141,7 @@ internal unsafe struct TileOperands
     /// <summary>Products per sum; where rows stand in runs, the number of runs.</summary>
     public nint Depth;
 
-    /// <summary>The runs, where rows stand in such.</summary>
+    /// <summary>The runs, where rows stand in such; one more is read than there are.</summary>
     public TileRun* Runs;
 
     /// <summary>The tile's rows.</summary>
@@ -160,6 +160,9 @@ internal unsafe struct TileOperands
 /// <summary>The register tile: the one loop in which all products of matrices of floats are computed.</summary>
 internal static unsafe class GemmTile
 {
+    // Runs so short that the processor's own prefetching does not get ahead in them.
+    private const nint ShortRun = 16;
+
     /// <summary>Floats of the largest tile of a level.</summary>
     public static int MostFloats<TWide>()
         where TWide : unmanaged, IWide<TWide> => 24 * TWide.Lanes;
@@ -268,6 +271,8 @@ internal static unsafe class GemmTile
             float* a3 = a0 + (3 * stride);
             float* a6 = a3 + (3 * stride);
             float* a9 = a6 + (3 * stride);
+            if (TRows.InRuns && run->Length <= ShortRun)
+                PrefetchRows<TWide, TShape>(operands.A + run[1].Offset, stride);
             for (nint k = TRows.InRuns ? run->Length : operands.Depth; k != 0; k--)
             {
                 TWide b0 = TWide.Load(b);
@@ -487,5 +492,15 @@ internal static unsafe class GemmTile
         }
 
         return true;
+    }
+
+    // The rows of the next run begin in lines that nothing else has asked for.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void PrefetchRows<TWide, TShape>(float* row, nint stride)
+        where TWide : unmanaged, IWide<TWide>
+        where TShape : struct, ITileShape
+    {
+        for (int i = 0; i < TShape.Rows<TWide>(); i++, row += stride)
+            Prefetch.ToL1(row);
     }
 }

@@ -14,6 +14,12 @@ internal static unsafe class Gemv
     // Bytes of the matrix that make a job: some 50 us.
     private const nint JobBytes = 1 << 20;
 
+    // Rows that are read side by side. Long ones from end to end, so that the processor's prefetching is not interrupted.
+    private const int RowStreams = 4;
+
+    // Rows, each no longer than a chain of sums may be, that are taken in one call.
+    private const int NarrowRows = 256;
+
     // Rows that are added at once: each element of the result is loaded and stored once for so many multiply-adds.
     private const int RowsAtOnce = 4;
 
@@ -33,7 +39,8 @@ internal static unsafe class Gemv
         if (matrix.DepthStride == 1)
         {
             RowSumsBody<TWide> body = new(new(matrix.Data, lanes, depth, Math.Max(matrix.LaneStride, depth)), x.Pointer, sums);
-            pool.For(lanes, Math.Clamp(JobBytes / (sizeof(float) * depth), 1, Math.Max(lanes / (4 * pool.Threads), 1)), ref body);
+            nint grain = Math.Clamp(JobBytes / (sizeof(float) * depth), 1, Math.Max(lanes / (4 * pool.Threads), 1));
+            pool.For(lanes, GemmBlocking.RoundUp(grain, RowStreams), ref body);
         }
         else
         {
@@ -90,12 +97,12 @@ internal static unsafe class Gemv
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Invoke(int worker, nint start, nint end)
         {
-            const int Block = 256;
-            float* part = stackalloc float[Block];
+            float* part = stackalloc float[NarrowRows];
             nint strip = GemmBlocking.Depth * TWide.Lanes;
-            for (nint row = start; row < end; row += Block)
+            int block = _rows.Columns > strip ? RowStreams : NarrowRows;
+            for (nint row = start; row < end; row += block)
             {
-                int count = (int)Math.Min(Block, end - row);
+                int count = (int)Math.Min(block, end - row);
                 for (nint k = 0; k < _rows.Columns; k += strip)
                 {
                     float* to = k == 0 ? sums + row : part;
