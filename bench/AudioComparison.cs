@@ -37,7 +37,7 @@ public static class AudioComparison
                 {
                     using AudioFeatures ours = new(options);
                     Duel duel = new(
-                        quick ? new(Budget: 0.5, Rounds: 3, Turn: 0.01, Fewest: 2) : new(Budget: 4, Rounds: 15, Turn: 0.05, Fewest: 5),
+                        quick ? new(Budget: 0.5, Rounds: 3, Turn: 0.01, Fewest: 2) : new(Budget: 4, Rounds: 9, Turn: 0.2, Fewest: 5),
                         new Contestant("ours", () => ours.Compute(sound.AsSpan(), pool).Dispose()),
                         torch is null ? null : new(torch.Name, calls => torch.Run(what, calls)));
                     using FloatMatrix features = ours.Compute(sound.AsSpan(), pool);

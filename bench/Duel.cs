@@ -53,8 +53,8 @@ internal readonly record struct DuelPlan(double Budget, int Rounds = 9, double T
 /// </summary>
 internal sealed class Duel
 {
-    // Threads of OpenBLAS and of OpenMP's run time spin for some milliseconds after a call and would take the core of whoever is next.
-    private const int PauseMilliseconds = 30;
+    // Threads of OpenBLAS and of OpenMP's run time spin for up to 150 ms after a call and would take the core of whoever is next.
+    private const int PauseMilliseconds = 200;
 
     private readonly Contestant[] _contestants;
     private readonly List<double>[] _wall;
