@@ -5,7 +5,7 @@ namespace EmbeddingKernels.Core;
 
 /// <summary>
 /// A batch of feature maps with blocked channels (oneDNN's nChw16c): [image][block of channels][row][column][channel of the
-/// block]. All kernels of convolutional networks work on it; ImageLayout converts from and to NCHW and NHWC.
+/// block]. All kernels of convolutional networks work on it; <see cref="ImageLayout"/> converts from and to NCHW and NHWC.
 /// </summary>
 /// <remarks>
 /// <para>A block has 16 channels; feature maps of at most <see cref="MostInterleaved"/> channels (pictures, spectrograms) may

@@ -29,23 +29,22 @@ internal sealed unsafe class DirectConvolution : IConvolutionKernel
     {
         _shape = shape;
         _activation = activation;
-        PanelWidth width = default;
-        Isa.Dispatch(ref width);
-        (_parts, _panels) = Cut(shape, width.Columns);
+        int columns = WideTile.ColumnsInForce();
+        (_parts, _panels) = Cut(shape, columns);
 
         nint window = (nint)shape.KernelHeight * shape.KernelWidth;
         nint depth = 0;
         foreach (ref ConvolutionPanel panel in _panels.AsSpan())
         {
-            panel.Weights = depth * width.Columns;
+            panel.Weights = depth * columns;
             depth += panel.Depth * window;
         }
 
-        _weights = new(depth * width.Columns);
-        _bias = new(_panels.Length * (nint)width.Columns);
+        _weights = new(depth * columns);
+        _bias = new(_panels.Length * (nint)columns);
         bias.CopyTo(_bias.AsSpan());
         foreach (ConvolutionPanel panel in _panels)
-            Pack(panel, weights, width.Columns, _weights.Pointer + panel.Weights);
+            Pack(panel, weights, columns, _weights.Pointer + panel.Weights);
     }
 
     public long WeightBytes => (_weights.Length + _bias.Length) * sizeof(float);
@@ -162,14 +161,6 @@ internal sealed unsafe class DirectConvolution : IConvolutionKernel
         }
 
         return columns * _shape.KernelHeight;
-    }
-
-    private struct PanelWidth : IWideAction
-    {
-        public int Columns;
-
-        public void Run<TWide>()
-            where TWide : unmanaged, IWide<TWide> => Columns = WideTile.Columns<TWide>();
     }
 }
 

@@ -1,6 +1,6 @@
 namespace EmbeddingKernels.Core;
 
-/// <summary>One algorithm with one layer's weights, packed for it. Shapes were checked by Convolution2D.</summary>
+/// <summary>One algorithm with one layer's weights, packed for it. Shapes were checked by <see cref="Convolution2D"/>.</summary>
 internal interface IConvolutionKernel : IDisposable
 {
     /// <summary>Bytes of packed weights.</summary>

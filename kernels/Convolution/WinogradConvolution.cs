@@ -45,9 +45,8 @@ internal sealed unsafe class WinogradConvolution : IConvolutionKernel
             throw new ArgumentOutOfRangeException(nameof(outputTile), outputTile, "Must be 2, 4 or 6.");
         (_shape, _activation, _outputTile) = (shape, activation, outputTile);
 
-        PanelWidth width = default;
-        Isa.Dispatch(ref width);
-        int channels = Channels(shape.OutputChannels, width.Columns);
+        int columns = WideTile.ColumnsInForce();
+        int channels = Channels(shape.OutputChannels, columns);
         _bias = new(channels);
         bias.CopyTo(_bias.AsSpan());
         _weights = new((nint)channels * shape.InputChannels * (outputTile + 2) * (outputTile + 2));
@@ -56,13 +55,13 @@ internal sealed unsafe class WinogradConvolution : IConvolutionKernel
             switch (outputTile)
             {
                 case 2:
-                    Pack(source, Winograd2.Points, width.Columns, channels);
+                    Pack(source, Winograd2.Points, columns, channels);
                     break;
                 case 4:
-                    Pack(source, Winograd4.Points, width.Columns, channels);
+                    Pack(source, Winograd4.Points, columns, channels);
                     break;
                 default:
-                    Pack(source, Winograd6.Points, width.Columns, channels);
+                    Pack(source, Winograd6.Points, columns, channels);
                     break;
             }
         }
@@ -167,13 +166,5 @@ internal sealed unsafe class WinogradConvolution : IConvolutionKernel
                 }
             }
         }
-    }
-
-    private struct PanelWidth : IWideAction
-    {
-        public int Columns;
-
-        public void Run<TWide>()
-            where TWide : unmanaged, IWide<TWide> => Columns = WideTile.Columns<TWide>();
     }
 }

@@ -144,6 +144,22 @@ internal readonly struct WideTile : ITileShape
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Columns<TWide>()
         where TWide : unmanaged, IWide<TWide> => 2 * TWide.Lanes;
+
+    /// <summary>Columns at the level in force: for operands that are packed once and multiplied often.</summary>
+    public static int ColumnsInForce()
+    {
+        ColumnsAction action = default;
+        Isa.Dispatch(ref action);
+        return action.Columns;
+    }
+
+    private struct ColumnsAction : IWideAction
+    {
+        public int Columns;
+
+        public void Run<TWide>()
+            where TWide : unmanaged, IWide<TWide> => Columns = WideTile.Columns<TWide>();
+    }
 }
 
 /// <summary>
